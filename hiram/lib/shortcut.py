@@ -1,0 +1,34 @@
+"""The API's requests go straight to their endpoint, past what only browsers need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.urls import resolve
+
+from hiram.lib.rest import problem_view
+
+PREFIX = "/v1/"
+
+_unknown = problem_view("not-found")
+
+
+class Shortcut:
+    """A middleware: the ones that stand after it (sessions, CSRF, ...) do not see the API."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        """As Django calls it."""
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, or pass on."""
+        if not request.path_info.startswith(PREFIX):
+            return self._get_response(request)
+        try:
+            found = resolve(request.path_info)
+        except Http404:
+            return _unknown(request)
+        request.resolver_match = found
+        response: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
+        return response
