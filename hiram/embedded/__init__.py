@@ -1,0 +1,4 @@
+"""PostgreSQL and Redis from wheels, and the supervisor behind `manage.py up`.
+
+For development and tests; nothing here is imported in production.
+"""
