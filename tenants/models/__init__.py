@@ -1,0 +1,25 @@
+"""Who, and with what: tenants, their people, keys and providers."""
+
+from __future__ import annotations
+
+from tenants.models.api_key import ALL_SCOPES, ApiKey, Scope
+from tenants.models.base import HotTenantRow, Identified, TenantQuerySet, TenantRow
+from tenants.models.provider import Provider
+from tenants.models.tenant import Invite, Member, Role, Tenant
+from tenants.models.user import User
+
+__all__ = [
+    "ALL_SCOPES",
+    "ApiKey",
+    "HotTenantRow",
+    "Identified",
+    "Invite",
+    "Member",
+    "Provider",
+    "Role",
+    "Scope",
+    "Tenant",
+    "TenantQuerySet",
+    "TenantRow",
+    "User",
+]
