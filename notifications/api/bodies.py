@@ -1,0 +1,86 @@
+"""What may be posted: one notification of any channel, or many."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from functools import cache, reduce
+from typing import Annotated, Any, Literal
+
+from django.conf import settings
+from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError
+
+from hiram.lib.findings import field_errors
+from hiram.lib.problems import FieldError, Problem, pointer
+from notifications.channel import Request
+from notifications.shelves import channels
+
+BATCH_ITEMS = 1_000
+
+AnyRequest: Any = Annotated[
+    reduce(operator.or_, (channel.request for channel in channels.values())),
+    Field(discriminator="channel"),
+]
+"""The request of any channel on the shelf, told apart by its `channel`."""
+
+
+class Send(RootModel[AnyRequest]):
+    """One notification; `channel` says which fields it has."""
+
+
+class AnyBatch(BaseModel):
+    """A batch whose items are not yet checked: each will be on its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    mode: Literal["atomic", "partial"] = Field(
+        "atomic", description="atomic: all or none; partial: those that can be accepted."
+    )
+    notifications: list[Any] = Field(min_length=1, max_length=BATCH_ITEMS)
+
+
+class Batch(AnyBatch):
+    """Many notifications."""
+
+    notifications: list[AnyRequest] = Field(min_length=1, max_length=BATCH_ITEMS)
+
+
+@cache
+def _one() -> TypeAdapter[Request]:
+    return TypeAdapter(AnyRequest)
+
+
+def checked(body: Any) -> Request:
+    """The body as a request of its channel.
+
+    Raises:
+        Problem: 422 with a pointer for each finding.
+    """
+    found = _check(body)
+    if isinstance(found, list):
+        raise Problem("invalid", errors=found)
+    return found
+
+
+def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[FieldError]]]:
+    """A batch's items that can be accepted, and the findings of those that cannot, by index."""
+    good: dict[int, Request] = {}
+    bad: dict[int, list[FieldError]] = {}
+    for index, item in enumerate(items):
+        found = _check(item, "notifications", index)
+        if isinstance(found, list):
+            bad[index] = found
+        else:
+            good[index] = found
+    return good, bad
+
+
+def _check(item: Any, *under: str | int) -> Request | list[FieldError]:
+    try:
+        request = _one().validate_python(item)
+    except ValidationError as error:
+        return field_errors(error, *under, tag="channel")
+    if not settings.ATTACHMENTS and request.content().get("attachments"):
+        where = pointer(*under, "attachments")
+        return [FieldError(where, "disabled", "Attachments are not enabled here.")]
+    return request

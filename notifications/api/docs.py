@@ -1,0 +1,154 @@
+"""The operations on notifications as the OpenAPI document publishes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+
+from hiram.lib import pagination
+from notifications.api.bodies import Batch, Send
+from notifications.api.filters import FILTERS, METADATA, OPTIONS
+from notifications.api.shapes import (
+    Accepted,
+    AttemptPage,
+    BatchAnswer,
+    NotificationPage,
+    NotificationRecord,
+)
+from notifications.api.waiting import WAIT_SECONDS
+from notifications.idempotency import KEY_CHARACTERS
+
+_ID = "ntf_01M7XPVS3MEJ8V36AJKWHG10T2"
+_TAGS = ["notifications"]
+
+_EMAIL = {
+    "channel": "email",
+    "recipient": "ops@tenant.com",
+    "subject": "Order confirmed",
+    "body": "Thank you for your order.",
+    "html": "<p>Thank you for your order.</p>",
+    "metadata": {"order": "1"},
+}
+_SMS = {"channel": "sms", "recipient": "+14155550100", "body": "Your code is 482913."}
+
+
+def _header(name: str, about: str, schema: dict[str, Any], **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=about, **more)
+
+
+def _query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, schema or OpenApiTypes.STR, OpenApiParameter.QUERY, description=about
+    )
+
+
+_KEY = _header(
+    "Idempotency-Key",
+    "The same post with the same key within 24 hours is one notification, and gets the first"
+    " one's answer. Another body with the key is refused.",
+    {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": "^[ -~]+$"},
+)
+_PREFER = _header(
+    "Prefer",
+    f"`wait=N` (RFC 7240): answer when the notification is settled, after N seconds at most;"
+    f" N is {WAIT_SECONDS} at most. When time is up, or too many wait, the answer is 202.",
+    {"type": "string", "examples": ["wait=10"]},
+)
+_REPLAYED = _header(
+    "Idempotency-Replayed",
+    "Present where the key was known: the answer is the first one's.",
+    {"type": "string", "const": "true"},
+    response=[202],
+)
+_LOCATION = _header(
+    "Location", "Where the notification is.", {"type": "string"}, response=[200, 202]
+)
+_PATH_ID = OpenApiParameter(
+    "notification_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="`ntf_...`"
+)
+_PAGE = [
+    _query(
+        "limit",
+        "Rows of one page.",
+        {
+            "type": "integer",
+            "minimum": pagination.LEAST,
+            "maximum": pagination.MOST,
+            "default": pagination.DEFAULT,
+        },
+    ),
+    _query("cursor", "`next_cursor` of the page before, with the same filters."),
+]
+_ABOUT = {
+    "status": "As shown: `queued` and `sending` are what the engine does at this moment.",
+    "channel": "One channel.",
+    "recipient": "Exactly as shown.",
+    "category": "One category.",
+    "created_after": "Made after this moment (RFC 3339).",
+    "created_before": "Made before this moment (RFC 3339).",
+}
+
+
+def _filter(name: str) -> OpenApiParameter:
+    schema: dict[str, Any] = {"type": "string"}
+    if name in OPTIONS:
+        schema["enum"] = [str(option) for option in OPTIONS[name]]
+    if name.startswith("created_"):
+        schema["format"] = "date-time"
+    return _query(name, _ABOUT[name], schema)
+
+
+send = extend_schema(
+    operation_id="sendNotification",
+    summary="Send a notification",
+    description="202 says: it is committed to the database together with the work to be done.",
+    tags=_TAGS,
+    request=Send,
+    parameters=[_KEY, _PREFER, _REPLAYED, _LOCATION],
+    responses={
+        200: OpenApiResponse(NotificationRecord, "Settled within the seconds of `Prefer`."),
+        202: OpenApiResponse(Accepted, "Accepted."),
+    },
+    examples=[
+        OpenApiExample("E-mail", _EMAIL, request_only=True),
+        OpenApiExample("SMS", _SMS, request_only=True),
+    ],
+)
+batch = extend_schema(
+    operation_id="sendNotifications",
+    summary="Send many notifications",
+    description="Up to 1,000 in one transaction. `atomic` (the default) accepts all or refuses"
+    " all with 422; `partial` accepts those that can be, and says what is wrong with the others.",
+    tags=_TAGS,
+    request=Batch,
+    parameters=[_KEY, _REPLAYED],
+    responses={202: OpenApiResponse(BatchAnswer, "What became of each item.")},
+    examples=[
+        OpenApiExample("Two channels", {"notifications": [_EMAIL, _SMS]}, request_only=True)
+    ],
+)
+list_ = extend_schema(
+    operation_id="listNotifications",
+    summary="List notifications",
+    description=f"Newest first. By labels: `{METADATA}<key>=<value>`, each key once.",
+    tags=_TAGS,
+    parameters=[*_PAGE, *map(_filter, FILTERS)],
+    responses={200: NotificationPage},
+)
+get = extend_schema(
+    operation_id="getNotification",
+    summary="Read a notification",
+    tags=_TAGS,
+    parameters=[_PATH_ID],
+    responses={200: NotificationRecord},
+)
+attempts = extend_schema(
+    operation_id="listAttempts",
+    summary="List a notification's attempts",
+    description="Newest first.",
+    tags=_TAGS,
+    parameters=[_PATH_ID, *_PAGE],
+    responses={200: AttemptPage},
+)

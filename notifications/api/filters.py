@@ -1,0 +1,66 @@
+"""The filters of the list of notifications, named like the fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+from django.db.models import Q, QuerySet
+
+from hiram.lib import rfc3339
+from hiram.lib.pagination import refused
+from hiram.lib.problems import FieldError, Problem
+from notifications.channel import Category
+from notifications.models import Notification
+from notifications.record import with_status
+from notifications.shelves import channels
+from notifications.states import State
+
+METADATA = "metadata."
+FILTERS = ("status", "channel", "recipient", "category", "created_after", "created_before")
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "status": tuple(State),
+    "channel": tuple(channels),
+    "category": get_args(Category),
+}
+_MOMENTS = {"created_after": "created_at__gt", "created_before": "created_at__lt"}
+
+
+def filtered(rows: QuerySet[Notification], filters: Mapping[str, str]) -> QuerySet[Notification]:
+    """The rows that pass the query's filters.
+
+    Raises:
+        Problem: 400 that names each filter whose value cannot be.
+    """
+    errors: list[FieldError] = []
+    moments = {name: _moment(name, filters[name], errors) for name in _MOMENTS if name in filters}
+    for name, options in OPTIONS.items():
+        if name in filters and filters[name] not in options:
+            text = f"This must be one of {', '.join(options)}."
+            errors.append(refused(name, "not_an_option", text))
+    if errors:
+        raise Problem("bad-query", errors=errors)
+    fields: dict[str, Any] = {_MOMENTS[name]: moment for name, moment in moments.items()}
+    fields |= {n: filters[n] for n in ("channel", "recipient", "category") if n in filters}
+    rows = rows.filter(_labelled(filters), **fields)
+    return with_status(rows, State(filters["status"])) if "status" in filters else rows
+
+
+def _labelled(filters: Mapping[str, str]) -> Q:
+    labels = {
+        name.removeprefix(METADATA): value
+        for name, value in filters.items()
+        if name.startswith(METADATA)
+    }
+    # The index leaves out empty metadata, which PostgreSQL cannot infer from the first condition.
+    return Q(metadata__contains=labels) & ~Q(metadata={}) if labels else Q()
+
+
+def _moment(name: str, value: str, errors: list[FieldError]) -> datetime | None:
+    try:
+        return rfc3339.parse(value)
+    except ValueError as error:
+        errors.append(refused(name, "invalid", f"This {error}."))
+        return None

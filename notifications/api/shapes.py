@@ -1,0 +1,133 @@
+"""What the API answers, as the OpenAPI document publishes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from notifications.channel import Category, Priority
+from notifications.models import Attempt as AttemptRow
+from notifications.models import Mode
+from notifications.shelves import channels
+from notifications.states import State
+
+Moment = Annotated[
+    str,
+    Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-31T12:00:00.000000Z"]),
+]
+Outcome = Literal[tuple(AttemptRow.Outcome.values)]  # type: ignore[valid-type]
+ChannelName = Literal[tuple(channels)]  # type: ignore[valid-type]
+ModeName = Literal[tuple(Mode.values)]  # type: ignore[valid-type]
+NotificationId = Annotated[
+    str,
+    Field(pattern="^ntf_[0-9A-HJKMNP-TV-Z]{26}$", examples=["ntf_01M7XPVS3MEJ8V36AJKWHG10T2"]),
+]
+
+
+class Accepted(BaseModel):
+    """The notification is committed to the database: it is owed from here on."""
+
+    id: NotificationId
+    status: Literal["accepted"]
+
+
+class Copy(BaseModel):
+    """What became of one address of cc or bcc."""
+
+    address: str
+    outcome: str
+
+
+class AttemptRecord(BaseModel):
+    """One call of a provider, on record before its first byte went out."""
+
+    id: str = Field(examples=["att_01M7XPVS3MEJ8V36AJKWHG10T2"])
+    number: int
+    provider: str | None
+    driver: str | None
+    outcome: Outcome = Field(description="unknown and abandoned may have taken effect.")
+    fault: str | None
+    code: str | None
+    enhanced_code: str | None
+    error: str | None
+    duration_ms: int | None
+    shadow: bool
+    payload_sha256: str | None
+    provider_message_id: str | None
+    copies: list[dict[str, Any]] | None = Field(description="What became of cc and bcc.")
+    started_at: Moment
+    finished_at: Moment | None
+
+
+class ProviderUsed(BaseModel):
+    """Through which provider it went; no id where that was the simulator."""
+
+    id: str | None
+    name: str | None
+    driver: str
+
+
+class NotificationRecord(BaseModel):
+    """A notification, and everything that was tried."""
+
+    id: NotificationId
+    request_id: str | None
+    mode: ModeName
+    channel: ChannelName
+    recipient: str
+    user_id: str | None
+    subject: str
+    category: Category
+    priority: Priority
+    status: State
+    reason: str | None = Field(description="Why it waits or did not go.")
+    metadata: dict[str, str]
+    provider: ProviderUsed | None
+    latency_ms: int | None = Field(description="From accepted to sent.")
+    created_at: Moment
+    scheduled_at: Moment | None
+    expires_at: Moment
+    next_attempt_at: Moment | None
+    sent_at: Moment | None
+    delivered_at: Moment | None
+    attempts: list[AttemptRecord]
+
+
+class NotificationPage(BaseModel):
+    """One page, newest first."""
+
+    data: list[NotificationRecord]
+    next_cursor: str | None
+    has_more: bool
+
+
+class AttemptPage(BaseModel):
+    """One page, newest first."""
+
+    data: list[AttemptRecord]
+    next_cursor: str | None
+    has_more: bool
+
+
+class AcceptedItem(BaseModel):
+    """An item of the batch that was accepted."""
+
+    index: int
+    id: NotificationId
+    status: Literal["accepted"]
+
+
+class RejectedItem(BaseModel):
+    """An item of the batch that was not; `error` is a problem (RFC 9457)."""
+
+    index: int
+    error: dict[str, Any]
+
+
+class BatchAnswer(BaseModel):
+    """What became of each item, in their order."""
+
+    accepted: int
+    rejected: int
+    data: list[AcceptedItem | RejectedItem]

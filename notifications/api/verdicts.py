@@ -1,0 +1,127 @@
+"""What is answered to a post: the verb's results and refusals, as the API tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from hiram.lib import ids
+from hiram.lib.problems import FieldError, Problem, pointer
+from notifications.accept import Owner, SendersRefused, accept
+from notifications.channel import Request
+from notifications.idempotency import Answer, BadKey, InProgress, Key, KeyReused, key
+from notifications.states import State
+
+
+def accepted(
+    owner: Owner,
+    requests: list[Request],
+    respond: Callable[[list[UUID]], tuple[int, Any]],
+    known: Key | None,
+    *,
+    batch: bool,
+) -> Answer:
+    """Accept, with the verb's refusals as problems.
+
+    Raises:
+        Problem: 409, 422.
+        SendersRefused: in a batch, whose items are pointed at elsewhere.
+    """
+    try:
+        return accept(owner, requests, respond, key=known)
+    except KeyReused as error:
+        raise Problem("idempotency-key-reused") from error
+    except InProgress as error:
+        raise Problem("idempotency-in-progress", headers={"Retry-After": "1"}) from error
+    except SendersRefused as refusal:
+        if batch:
+            raise
+        raise Problem("invalid", errors=[sender_error(refusal.senders[0])]) from refusal
+
+
+def accept_batch(
+    owner: Owner,
+    good: dict[int, Request],
+    bad: dict[int, list[FieldError]],
+    known: Key | None,
+    *,
+    atomic: bool,
+) -> Answer:
+    """Accept the good items of a batch; with `atomic` only if there is no bad one.
+
+    Raises:
+        Problem: 409, 422.
+    """
+    if bad and atomic:
+        raise _none_stored(bad)
+
+    def respond(made: list[UUID]) -> tuple[int, Any]:
+        return 202, batch_body(dict(zip(good, made, strict=True)), bad)
+
+    try:
+        return accepted(owner, list(good.values()), respond, known, batch=True)
+    except SendersRefused as refusal:
+        places = list(good)
+        refused = {
+            places[place]: [sender_error(sender, "notifications", places[place])]
+            for place, sender in refusal.senders.items()
+        }
+    rest = {index: item for index, item in good.items() if index not in refused}
+    return accept_batch(owner, rest, bad | refused, known, atomic=atomic)
+
+
+def _none_stored(bad: dict[int, list[FieldError]]) -> Problem:
+    errors = [error for index in sorted(bad) for error in bad[index]]
+    items = "1 item" if len(bad) == 1 else f"{len(bad)} items"
+    return Problem("invalid", f"{items} cannot be accepted; nothing was stored.", errors=errors)
+
+
+def sender_error(sender: str, *under: str | int) -> FieldError:
+    """The finding for a refused sender."""
+    text = f"No provider of this channel may send as {sender}; see its allowed_from."
+    return FieldError(pointer(*under, "from"), "sender_not_allowed", text)
+
+
+def accepted_body(made: UUID) -> dict[str, str]:
+    """The answer for one."""
+    return {"id": ids.show("ntf", made), "status": str(State.ACCEPTED)}
+
+
+def batch_body(made: dict[int, UUID], bad: dict[int, list[FieldError]]) -> dict[str, Any]:
+    """The answer to a batch, items in the order of the request."""
+    data: dict[int, dict[str, Any]] = {
+        index: {"index": index} | accepted_body(new) for index, new in made.items()
+    }
+    for index, errors in bad.items():
+        problem = Problem("invalid", errors=errors)
+        body = problem.body(base_url=settings.PUBLIC_URL, request_id=None)
+        data[index] = {"index": index, "error": body}
+    return {
+        "accepted": len(made),
+        "rejected": len(bad),
+        "data": [data[index] for index in sorted(data)],
+    }
+
+
+def replayed(given: Answer) -> dict[str, str]:
+    """The header that marks a remembered answer."""
+    return {"Idempotency-Replayed": "true"} if given.replayed else {}
+
+
+def idempotency_key(request: HttpRequest, body: Any) -> Key | None:
+    """The request's key, if it has one.
+
+    Raises:
+        Problem: 400 for a bad one.
+    """
+    text = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if text is None:
+        return None
+    try:
+        return key(text, method=request.method or "", path=request.path, body=body)
+    except BadKey as error:
+        raise Problem("bad-header", f"{error}.") from error

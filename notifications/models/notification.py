@@ -1,0 +1,174 @@
+"""What was asked and what became of it: the wide rows."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models.functions import Now
+
+from notifications.states import OWED, SETTLED, STORED
+from tenants.models import HotTenantRow
+
+
+class Mode(models.TextChoices):
+    """Where a notification may go: a real provider, the simulator, or nowhere."""
+
+    LIVE = "live"
+    TEST = "test"
+    SHADOW = "shadow"
+
+
+class Content(HotTenantRow):
+    """Bodies and attachments: fields of the driver's message, as the channel wrote them."""
+
+    payload = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "contents"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Notification(HotTenantRow):
+    """One message to one address on one channel.
+
+    Made for partitions: nothing is unique but the id, and nothing has a foreign key into it.
+    """
+
+    request_id = models.UUIDField(null=True)
+    content_id = models.UUIDField()
+    mode = models.CharField(max_length=6, choices=Mode.choices)
+    channel = models.CharField(max_length=20)
+    recipient = models.CharField(max_length=512)
+    user_id = models.CharField(max_length=256, null=True)
+    subject = models.TextField(blank=True)
+    category = models.CharField(max_length=20)
+    priority = models.CharField(max_length=6)
+    status = models.CharField(max_length=12)
+    reason = models.CharField(max_length=60, null=True)
+    metadata = models.JSONField(default=dict)
+    generation = models.PositiveSmallIntegerField(default=0)
+    provider_id = models.UUIDField(null=True)
+    provider_name = models.CharField(max_length=100, null=True)
+    driver = models.CharField(max_length=60, null=True)
+    provider_message_id = models.CharField(max_length=512, null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    scheduled_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(STORED)), name="notification_status_stored"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=sorted(SETTLED), settled_at__isnull=False)
+                | models.Q(status__in=sorted(OWED), settled_at__isnull=True),
+                name="notification_settled_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index("tenant", "mode", "created_at", "id", name="notification_feed"),
+            models.Index("tenant", "recipient", "created_at", name="notification_recipient"),
+            models.Index(
+                "tenant",
+                "status",
+                "created_at",
+                condition=~models.Q(status__in=["sent", "accepted"]),
+                name="notification_unusual",
+            ),
+            models.Index(
+                "created_at", condition=models.Q(status__in=sorted(OWED)), name="notification_owed"
+            ),
+            GinIndex(
+                fields=["metadata"],
+                opclasses=["jsonb_path_ops"],
+                condition=~models.Q(metadata={}),
+                name="notification_metadata",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Event(HotTenantRow):
+    """A fact about a notification, in the order in which transactions became visible.
+
+    `transaction` is the writing transaction's id: a feed that orders by it and stops below the
+    oldest running one never skips a late commit.
+    """
+
+    notification_id = models.UUIDField()
+    mode = models.CharField(max_length=6, choices=Mode.choices)
+    type = models.CharField(max_length=60)
+    data = models.JSONField(default=dict)
+    transaction = models.BigIntegerField(
+        db_default=models.functions.Cast(
+            models.functions.Cast(
+                models.Func(function="pg_current_xact_id", output_field=models.TextField()),
+                models.TextField(),
+            ),
+            models.BigIntegerField(),
+        ),
+        editable=False,
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        indexes = [
+            models.Index("notification_id", name="event_by_notification"),
+            models.Index("tenant", "transaction", "id", name="event_feed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class DeadLetter(HotTenantRow):
+    """A notification that ended `failed`, kept until it is replayed or dropped."""
+
+    notification_id = models.UUIDField()
+    reason = models.CharField(max_length=60)
+    detail = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "tenant",
+                "notification_id",
+                condition=models.Q(closed_at=None),
+                name="dead_letter_open_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class IdempotencyRecord(HotTenantRow):
+    """The answer that a key was given, for as long as the key is remembered."""
+
+    mode = models.CharField(max_length=6, choices=Mode.choices)
+    key = models.CharField(max_length=255)
+    fingerprint = models.BinaryField(max_length=32)
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "mode", "key", name="idempotency_key_once")
+        ]
+        indexes = [models.Index("expires_at", name="idempotency_expiry")]
+
+    def __str__(self) -> str:
+        return self.key

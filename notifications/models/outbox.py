@@ -1,0 +1,126 @@
+"""What is owed: the narrow, hot tables of the engine, and the evidence of its attempts."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from notifications.models.notification import Mode
+from tenants.models import HotTenantRow
+
+CLASSES = {"high": 0, "normal": 1, "bulk": 2}
+"""Priorities as the engine orders them."""
+
+
+class Lane(HotTenantRow):
+    """Tenant x mode x topic or channel x priority: the unit of fairness and of pause.
+
+    Its id is made from these four (UUIDv5), so that accept can name a lane without reading it.
+    """
+
+    mode = models.CharField(max_length=6, choices=Mode.choices)
+    topic = models.CharField(max_length=20)
+    rank = models.PositiveSmallIntegerField()
+    weight = models.PositiveSmallIntegerField(db_default=1)
+    max_in_flight = models.PositiveSmallIntegerField(null=True)
+    paused_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=60, null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "mode", "topic", "rank", name="lane_once"),
+            models.CheckConstraint(
+                condition=models.Q(paused_at=None, reason=None)
+                | models.Q(paused_at__isnull=False, reason__isnull=False),
+                name="lane_pause_has_reason",
+            ),
+        ]
+        indexes = [
+            models.Index("reason", condition=models.Q(paused_at__isnull=False), name="lane_paused")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.rank}"
+
+
+class OutboxMessage(HotTenantRow):
+    """One thing owed. The row exists exactly while it is owed; its id is the owed thing's.
+
+    `due_at` means ready at, retry at, or lease ends at: a crashed worker's row is simply due
+    again. `claims` counts claims without an outcome (the poison meter), `tries` the outcomes
+    that count against the retry schedule.
+    """
+
+    topic = models.CharField(max_length=20)
+    lane_id = models.UUIDField()
+    rank = models.PositiveSmallIntegerField()
+    seq = models.BigIntegerField(
+        db_default=models.Func(
+            models.Value("notifications_outbox_seq"),
+            function="nextval",
+            output_field=models.BigIntegerField(),
+        )
+    )
+    due_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    fence = models.BigIntegerField(db_default=0)
+    leased_by = models.CharField(max_length=80, null=True)
+    tries = models.PositiveSmallIntegerField(db_default=0)
+    claims = models.PositiveSmallIntegerField(db_default=0)
+    ordering_key = models.CharField(max_length=255, null=True)
+    traceparent = models.CharField(max_length=55, null=True)
+
+    class Meta:
+        indexes = [
+            models.Index("rank", "lane_id", "due_at", name="outbox_due"),
+            models.Index(
+                "lane_id", condition=models.Q(leased_by__isnull=False), name="outbox_leased"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.pk}"
+
+
+class Attempt(HotTenantRow):
+    """One call of a provider. The row is committed as `started` before the first byte goes out."""
+
+    class Outcome(models.TextChoices):
+        """What is known of the call; unknown and abandoned may have taken effect."""
+
+        STARTED = "started"
+        SENT = "sent"
+        SHADOW = "shadow_would_send"
+        REFUSED = "refused"
+        REJECTED = "rejected"
+        UNKNOWN = "unknown"
+        ABANDONED = "abandoned"
+
+    subject_id = models.UUIDField()
+    number = models.PositiveSmallIntegerField()
+    fence = models.BigIntegerField()
+    worker = models.CharField(max_length=80)
+    outcome = models.CharField(max_length=20, choices=Outcome.choices, default=Outcome.STARTED)
+    fault = models.CharField(max_length=20, null=True)
+    code = models.CharField(max_length=40, null=True)
+    enhanced_code = models.CharField(max_length=20, null=True)
+    error = models.TextField(null=True)
+    provider_id = models.UUIDField(null=True)
+    provider_name = models.CharField(max_length=100, null=True)
+    driver = models.CharField(max_length=60, null=True)
+    shadow = models.BooleanField(default=False)
+    payload_sha256 = models.CharField(max_length=64, null=True)
+    provider_message_id = models.CharField(max_length=512, null=True)
+    copies = models.JSONField(null=True)
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index("subject_id", "fence", name="attempt_by_subject"),
+            models.Index("started_at", condition=models.Q(outcome="started"), name="attempt_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.outcome}"

@@ -1,0 +1,152 @@
+"""The notification as everybody sees it: what is stored, and what the engine does right now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from hiram.lib import ids, rfc3339
+from notifications.models import Attempt, Lane, Notification, OutboxMessage
+from notifications.states import OWED, State
+
+_OWED = """
+SELECT o.id, o.due_at, o.due_at <= statement_timestamp(),
+       o.leased_by IS NOT NULL AND o.due_at > statement_timestamp(), o.tries, l.reason
+  FROM notifications_outboxmessage o LEFT JOIN notifications_lane l ON l.id = o.lane_id
+ WHERE o.id = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What the engine holds of an unsettled notification."""
+
+    due_at: datetime
+    is_due: bool
+    is_leased: bool
+    tries: int
+    parked: str | None
+
+
+def show_all(rows: Sequence[Notification]) -> list[dict[str, Any]]:
+    """The rows as the API shows them, attempts included, in three queries for all."""
+    debts = _debts(row.pk for row in rows if row.status in OWED)
+    attempts: dict[UUID, list[Attempt]] = {row.pk: [] for row in rows}
+    for attempt in Attempt.objects.filter(subject_id__in=attempts).order_by("number"):
+        attempts[attempt.subject_id].append(attempt)
+    return [_show(row, debts.get(row.pk), attempts[row.pk]) for row in rows]
+
+
+def show(row: Notification) -> dict[str, Any]:
+    """One row as the API shows it."""
+    return show_all([row])[0]
+
+
+def show_attempt(attempt: Attempt) -> dict[str, Any]:
+    """One attempt as the API shows it."""
+    finished = attempt.finished_at
+    return {
+        "id": ids.show("att", attempt.pk),
+        "number": attempt.number,
+        "provider": attempt.provider_name,
+        "driver": attempt.driver,
+        "outcome": attempt.outcome,
+        "fault": attempt.fault,
+        "code": attempt.code,
+        "enhanced_code": attempt.enhanced_code,
+        "error": attempt.error,
+        "duration_ms": milliseconds(attempt.started_at, finished) if finished else None,
+        "shadow": attempt.shadow,
+        "payload_sha256": attempt.payload_sha256,
+        "provider_message_id": attempt.provider_message_id,
+        "copies": attempt.copies,
+        "started_at": rfc3339.show(attempt.started_at),
+        "finished_at": rfc3339.show_if(finished),
+    }
+
+
+def milliseconds(start: datetime, stop: datetime) -> int:
+    """Whole milliseconds between two times."""
+    return round((stop - start).total_seconds() * 1000)
+
+
+def with_status(rows: QuerySet[Notification], status: State) -> QuerySet[Notification]:
+    """The rows that show this status."""
+    if status not in (State.ACCEPTED, State.QUEUED, State.SENDING):
+        return rows.filter(status=status)
+    owed = OutboxMessage.objects.filter(pk=OuterRef("pk"))
+    parked = Lane.objects.filter(pk=OuterRef("lane_id"), reason__isnull=False)
+    started = Attempt.objects.filter(subject_id=OuterRef("pk"), outcome=Attempt.Outcome.STARTED)
+    is_leased = Q(Exists(owed.filter(leased_by__isnull=False, due_at__gt=Now())))
+    is_sending = is_leased & Q(Exists(started))
+    is_idle = ~is_leased & (~Q(Exists(owed)) | Q(Exists(owed.filter(Exists(parked)))))
+    rows = rows.filter(status=State.ACCEPTED)
+    match status:
+        case State.SENDING:
+            return rows.filter(is_sending)
+        case State.QUEUED:
+            return rows.filter(~is_sending & ~is_idle)
+        case _:
+            return rows.filter(is_idle)
+
+
+def _debts(found: Iterable[UUID]) -> dict[UUID, Debt]:
+    owed = list(found)
+    if not owed:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_OWED, [owed])
+        return {row[0]: Debt(*row[1:]) for row in cursor.fetchall()}
+
+
+def status(
+    stored: str, debt: Debt | None, *, calling: bool
+) -> tuple[State, str | None, datetime | None]:
+    """Status, reason and next attempt, as shown: derived from what the engine holds."""
+    if stored != State.ACCEPTED or debt is None:
+        return State(stored), None, None
+    if debt.is_leased:
+        return (State.SENDING if calling else State.QUEUED), None, None
+    if debt.parked:
+        return State.ACCEPTED, debt.parked, None
+    return State.QUEUED, None, None if debt.is_due and not debt.tries else debt.due_at
+
+
+def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict[str, Any]:
+    calling = any(a.outcome == Attempt.Outcome.STARTED for a in attempts)
+    shown, waits_for, next_attempt_at = status(row.status, debt, calling=calling)
+    provider = row.driver and {
+        "id": row.provider_id and ids.show("prv", row.provider_id),
+        "name": row.provider_name,
+        "driver": row.driver,
+    }
+    return {
+        "id": ids.show("ntf", row.pk),
+        "request_id": row.request_id and ids.show("req", row.request_id),
+        "mode": row.mode,
+        "channel": row.channel,
+        "recipient": row.recipient,
+        "user_id": row.user_id,
+        "subject": row.subject,
+        "category": row.category,
+        "priority": row.priority,
+        "status": str(shown),
+        "reason": row.reason or waits_for,
+        "metadata": row.metadata,
+        "provider": provider,
+        "latency_ms": row.sent_at and milliseconds(row.created_at, row.sent_at),
+        "created_at": rfc3339.show_if(row.created_at),
+        "scheduled_at": rfc3339.show_if(row.scheduled_at),
+        "expires_at": rfc3339.show_if(row.expires_at),
+        "next_attempt_at": rfc3339.show_if(next_attempt_at),
+        "sent_at": rfc3339.show_if(row.sent_at),
+        "delivered_at": rfc3339.show_if(row.delivered_at),
+        "attempts": [show_attempt(attempt) for attempt in attempts],
+    }

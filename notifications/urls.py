@@ -1,0 +1,25 @@
+"""Addresses of notifications below `/v1`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from notifications.api.endpoints import (
+    AttemptsEndpoint,
+    BatchEndpoint,
+    NotificationEndpoint,
+    NotificationsEndpoint,
+)
+
+urlpatterns = [
+    path("notifications", NotificationsEndpoint.as_view(), name="notifications"),
+    path("notifications/batch", BatchEndpoint.as_view(), name="notification-batch"),
+    path(
+        "notifications/<str:notification_id>", NotificationEndpoint.as_view(), name="notification"
+    ),
+    path(
+        "notifications/<str:notification_id>/attempts",
+        AttemptsEndpoint.as_view(),
+        name="notification-attempts",
+    ),
+]
