@@ -1,0 +1,1 @@
+"""`/v1/providers` and `/v1/drivers`: a tenant's accounts, and what accounts there can be."""

@@ -1,0 +1,194 @@
+"""Claim: take due rows fairly, under a lease and a fencing token.
+
+A row's `due_at` becomes the end of its lease: if the worker dies, the row is simply due again.
+Fair means: tenants in turn, within a tenant its classes (high first), within a class its lanes
+by weight. Cost follows the lanes that have rows, not those that exist.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection
+
+from delivery import worker
+
+LANES_SCANNED = 2_000
+"""Lanes looked at in one claim, from a random one on, in each class and direction."""
+
+LANES_TAKEN = 64
+"""Lanes of one class that one claim takes rows from."""
+
+
+COLUMNS = """o.id, o.tenant_id, o.topic, o.lane_id, o.rank, o.fence, o.tries, o.claims,
+          o.expires_at <= now(), o.traceparent"""
+
+HEADS = """
+RECURSIVE heads(rank, upto, lane_id, due_at, n) AS (
+  SELECT s.rank, s.upto, o.lane_id, o.due_at, 1
+    FROM (SELECT rank, lo, upto FROM generate_series(0, 2) rank,
+                 (VALUES (%(pivot)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid),
+                         ('00000000-0000-0000-0000-000000000000', %(pivot)s)) b(lo, upto)) s
+   CROSS JOIN LATERAL (
+     SELECT lane_id, due_at FROM notifications_outboxmessage o
+      WHERE o.rank = s.rank AND o.lane_id >= s.lo AND o.lane_id < s.upto
+      ORDER BY o.lane_id, o.due_at LIMIT 1) o
+  UNION ALL
+  SELECT h.rank, h.upto, o.lane_id, o.due_at, h.n + 1
+    FROM heads h
+   CROSS JOIN LATERAL (
+     SELECT lane_id, due_at FROM notifications_outboxmessage o
+      WHERE o.rank = h.rank AND o.lane_id > h.lane_id AND o.lane_id < h.upto
+      ORDER BY o.lane_id, o.due_at LIMIT 1) o
+   WHERE h.n < %(scanned)s
+)"""
+"""The first row of each lane: one index probe a lane, whatever stands behind it."""
+
+_CLAIM = f"""
+WITH {HEADS}, active AS MATERIALIZED (
+  SELECT * FROM (
+    SELECT l.id, l.tenant_id, l.rank, l.weight,
+           coalesce(l.max_in_flight, %(cap)s) AS cap, random() AS dice,
+           row_number() OVER (PARTITION BY l.rank ORDER BY random()) AS chance
+      FROM heads h JOIN notifications_lane l ON l.id = h.lane_id
+     WHERE h.due_at <= now() AND l.paused_at IS NULL) a
+   WHERE chance <= %(lanes)s
+), waiting AS MATERIALIZED (
+  SELECT a.*, (
+    SELECT count(*) FROM (
+      SELECT FROM notifications_outboxmessage o
+       WHERE o.rank = a.rank AND o.lane_id = a.id AND o.due_at <= now()
+       LIMIT greatest(0, least(%(free)s, a.cap - (
+         SELECT count(*) FROM notifications_outboxmessage b
+          WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now())))) w) AS rows
+    FROM active a
+), turns AS (
+  SELECT w.id, w.rank, w.dice,
+         row_number() OVER (PARTITION BY w.tenant_id
+                            ORDER BY w.rank, (t.n - 1) / w.weight, w.dice, t.n) AS turn
+    FROM waiting w CROSS JOIN LATERAL generate_series(1, w.rows) t(n)
+), placed AS (
+  SELECT id, rank, turn, dice,
+         count(*) FILTER (WHERE rank > 0) OVER (ORDER BY turn, dice, id) AS rest
+    FROM turns
+), chosen AS MATERIALIZED (
+  SELECT id, rank, count(*) AS take FROM (
+    SELECT id, rank FROM placed WHERE rank = 0 OR rest <= %(free_for_rest)s
+     ORDER BY turn, dice, id LIMIT %(free)s) p
+   GROUP BY id, rank
+), picked AS MATERIALIZED (
+  SELECT o.id FROM chosen c CROSS JOIN LATERAL (
+    SELECT o.id FROM notifications_outboxmessage o
+     WHERE o.rank = c.rank AND o.lane_id = c.id AND o.due_at <= now()
+     ORDER BY o.due_at LIMIT c.take FOR UPDATE SKIP LOCKED) o
+)
+UPDATE notifications_outboxmessage o
+   SET fence = nextval('notifications_fence_seq'), leased_by = %(worker)s,
+       due_at = clock_timestamp() + make_interval(secs => %(lease)s), claims = o.claims + 1
+  FROM picked p WHERE o.id = p.id
+RETURNING {COLUMNS}
+"""
+
+_LEASED = f"""
+SELECT {COLUMNS} FROM notifications_outboxmessage o
+ WHERE o.id = %s AND o.fence = %s AND o.due_at > now()
+"""
+
+_BEGIN = """
+WITH x AS (
+  SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
+    id uuid, fence bigint, attempt_id uuid, provider_id uuid, provider_name text, driver text,
+    shadow boolean)
+), mine AS MATERIALIZED (
+  SELECT o.id, o.tenant_id FROM notifications_outboxmessage o JOIN x USING (id, fence)
+   WHERE o.due_at > clock_timestamp() + make_interval(secs => %(call)s)
+   ORDER BY o.id FOR UPDATE OF o
+), abandoned AS (
+  UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
+    FROM mine m WHERE a.subject_id = m.id AND a.outcome = 'started'
+)
+INSERT INTO notifications_attempt
+       (id, tenant_id, subject_id, number, fence, worker, outcome, provider_id, provider_name,
+        driver, shadow)
+SELECT x.attempt_id, m.tenant_id, m.id,
+       1 + (SELECT count(*) FROM notifications_attempt a WHERE a.subject_id = m.id),
+       x.fence, %(worker)s, 'started', x.provider_id, x.provider_name, x.driver, x.shadow
+  FROM mine m JOIN x USING (id)
+RETURNING subject_id, number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One leased row. `taken_at` is this process's monotonic time before the lease began."""
+
+    taken_at: float
+    id: UUID
+    tenant_id: UUID
+    topic: str
+    lane_id: UUID
+    rank: int
+    fence: int
+    tries: int
+    claims: int
+    expired: bool
+    traceparent: str | None
+
+
+def claim(free: int, *, reserved: int = 0) -> list[Claim]:
+    """Lease up to `free` due rows, leaving `reserved` of the slots to the class high."""
+    before = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CLAIM,
+            {
+                "pivot": uuid4(),
+                "scanned": LANES_SCANNED,
+                "lanes": LANES_TAKEN,
+                "cap": lane_cap(),
+                "free": free,
+                "free_for_rest": max(0, free - reserved),
+                "worker": worker.name(),
+                "lease": settings.LEASE_SECONDS,
+            },
+        )
+        return [Claim(before, *row) for row in cursor.fetchall()]
+
+
+def leased(row_id: UUID, fence: int, taken_at: float) -> Claim | None:
+    """The claim of this row and token, if its lease still holds."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LEASED, [row_id, fence])
+        row = cursor.fetchone()
+    return Claim(taken_at, *row) if row else None
+
+
+def lane_cap() -> int:
+    """How many rows of one lane may be in flight: a quarter of all slots, four at least."""
+    return int(max(4, settings.SLOTS * settings.WORKER_PROCESSES // 4))
+
+
+def begin(rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
+    """Commit the attempts as `started`; the numbers of those that may be called, by id.
+
+    A row that is not in the answer must not be called: the lease was lost, or could not outlast
+    the call. Attempts that a crashed worker left open become `abandoned` here.
+    """
+    if not rows:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BEGIN,
+            {
+                "rows": json.dumps(rows, default=str),
+                "call": settings.CALL_SECONDS,
+                "worker": worker.name(),
+            },
+        )
+        return dict(cursor.fetchall())

@@ -1,0 +1,199 @@
+"""Deliver: claim due rows into free slots, call the providers, settle what they answered.
+
+One thread talks to PostgreSQL: it claims, begins and settles in small groups. The slots are
+threads that only call providers. A slot takes its next row only after its result is durable,
+and a slow provider holds slots, never rows: there is no barrier between groups.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from delivery import poison
+from delivery.claim import Claim, begin, claim
+from delivery.compose import Crashed, Shadowed, Stuck, Work, compose
+from delivery.driver import Answer, Failed, Fault, Unknown
+from delivery.settle import Result, end, expired, settle, stuck
+from delivery.worker import release_dead
+from hiram import telemetry
+from hiram.lib import ids
+from hiram.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 0.1
+"""While calls are open and nothing was due, how soon to look for newly due rows."""
+
+RECONNECT_SECONDS = 0.5
+"""While PostgreSQL is away, how soon to try again."""
+
+
+class Delivery:
+    """One process's slots. `run` is for one thread at a time; a second one returns at once."""
+
+    def __init__(self, slots: int) -> None:
+        """Make `slots` threads; a fifth of them is kept free for the class high."""
+        self._slots = slots
+        self._reserved = max(1, slots // 5)
+        self._open = 0
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="slot")
+        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        self._running = threading.Lock()
+        self._finishing = False
+        self.looked_at = time.monotonic()
+
+    def run(self, *, seconds: float, stopping: Callable[[], bool] = lambda: False) -> int:
+        """Deliver until nothing is due; claim no more after `seconds`, or when `stopping`.
+
+        Returns how many calls were settled. All calls are settled when it returns.
+        """
+        if not self._running.acquire(blocking=False):
+            return 0
+        try:
+            return self._run(time.monotonic() + seconds, stopping)
+        finally:
+            self._running.release()
+
+    def finish(self) -> None:
+        """Claim no more, and return when all open calls are settled."""
+        self._finishing = True
+        with self._running:
+            return
+
+    def _run(self, until: float, stopping: Callable[[], bool]) -> int:
+        settled = 0
+        self._release()
+        while True:
+            self.looked_at = time.monotonic()
+            free = self._slots - self._open
+            ending = self._finishing or self.looked_at >= until or stopping()
+            taken = self._take(free) if free and not ending else 0
+            if not self._open and not taken:
+                return settled
+            if self._open:
+                settled += self._finish(LOOK_AGAIN_SECONDS if taken < free else None)
+
+    @staticmethod
+    def _release() -> None:
+        try:
+            release_dead()
+        except (OperationalError, InterfaceError) as error:
+            _lost(error, "cannot release the leases of the dead")
+
+    def _take(self, free: int) -> int:
+        """Claim rows and hand them to slots; the number claimed."""
+        try:
+            claims = claim(free, reserved=self._reserved)
+            metrics.claimed(len(claims))
+            sound, suspects = poison.sort(claims)
+            for work, number in prepare(sound):
+                self._start(self._call, work, number)
+            for suspect in suspects:
+                self._start(self._alone, suspect)
+        except (OperationalError, InterfaceError) as error:
+            # What was claimed is due again when its lease ends.
+            _lost(error, "cannot claim")
+            return 0
+        return len(claims)
+
+    def _start(self, function: Callable[..., None], *arguments: object) -> None:
+        self._open += 1
+        self._pool.submit(function, *arguments)
+
+    def _call(self, work: Work, number: int) -> None:
+        self._results.put(call(work, number))
+
+    def _alone(self, suspect: Claim) -> None:
+        try:
+            poison.run_alone(suspect)
+        finally:
+            self._results.put(None)
+
+    def _finish(self, wait: float | None) -> int:
+        """Settle the results there are, waiting up to `wait` seconds (None: for ever) for one."""
+        try:
+            results = [self._results.get(timeout=wait)]
+        except queue.Empty:
+            return 0
+        while not self._results.empty():
+            results.append(self._results.get_nowait())
+        settle_for_sure([result for result in results if result is not None])
+        self._open -= len(results)
+        return len(results)
+
+
+def prepare(claims: list[Claim]) -> list[tuple[Work, int]]:
+    """The works that may be called now, their attempts committed; the rest is ended or parked."""
+    plan = compose([c for c in claims if not c.expired])
+    works = [work for work in plan if isinstance(work, Work)]
+    end(
+        [*expired(c for c in claims if c.expired), *stuck(s for s in plan if isinstance(s, Stuck))]
+    )
+    numbers = begin([work.attempt() for work in works])
+    metrics.lease_lost(len(works) - len(numbers))
+    return [(work, numbers[work.claim.id]) for work in works if work.claim.id in numbers]
+
+
+def deliver_claim(claim: Claim) -> None:
+    """Deliver one claimed row in this thread."""
+    settle_for_sure([call(work, number) for work, number in prepare([claim])])
+
+
+def call(work: Work, number: int) -> Result:
+    """Call the provider once, in this thread."""
+    started = time.monotonic()
+    answer: Answer | Shadowed | Crashed
+    try:
+        answer = _traced(work, number)
+    except Exception as error:
+        # A defect of ours must not stop the lane.
+        logger.exception("the driver failed")
+        answer = Crashed(f"internal error: {type(error).__name__}")
+    return Result(work, answer, time.monotonic() - started)
+
+
+def _traced(work: Work, number: int) -> Answer | Shadowed:
+    held = time.monotonic() - work.claim.taken_at
+    if held > settings.LEASE_SECONDS - settings.CALL_SECONDS:
+        return Failed(Fault.TRANSIENT, "not called: this worker was stopped for too long")
+    with (
+        telemetry.consuming(
+            work.claim.traceparent,
+            notification_id=ids.show("ntf", work.claim.id),
+            attempt=number,
+            channel=work.message.channel,
+            tenant_id=ids.show("tnt", work.claim.tenant_id),
+        ),
+        telemetry.calling(work.route.driver_name if work.route else "none") as span,
+    ):
+        answer = work.send(settings.CALL_SECONDS)
+        if isinstance(answer, Failed | Unknown):
+            span.failed(answer.fault if isinstance(answer, Failed) else "unknown")
+        return answer
+
+
+def settle_for_sure(results: list[Result]) -> None:
+    """Settle, trying again as long as PostgreSQL is away: an answer is worth waiting with.
+
+    If this process ends first, the open attempts say that something may have been sent.
+    """
+    while True:
+        try:
+            return settle(results)
+        except (OperationalError, InterfaceError) as error:
+            _lost(error, "cannot settle yet")
+            time.sleep(RECONNECT_SECONDS)
+
+
+def _lost(error: Exception, what: str) -> None:
+    """PostgreSQL is away, or was: connect anew at the next use."""
+    logger.warning("%s: %s", what, type(error).__name__)
+    connection.close()

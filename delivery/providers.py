@@ -1,0 +1,263 @@
+"""Providers: making, changing, removing and showing a tenant's accounts. The one way for all of
+API, portal and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
+from django.utils import timezone
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from delivery.accounts import check
+from delivery.models import ProviderHealth
+from delivery.shelves import drivers
+from hiram.lib import ids, rfc3339
+from hiram.lib.doorbell import doorbell
+from hiram.lib.problems import FieldError, Problem
+from hiram.lib.vault import SealBroken
+from notifications.channel import one_line
+from tenants.models import Provider
+
+NAME_CHARACTERS = 100
+_SMALL = 32_767
+_TRIES = 5
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_CHARACTERS, strip_whitespace=True),
+    AfterValidator(one_line),
+]
+Priority = Annotated[int, Field(ge=0, le=_SMALL, description="Lower is tried first.")]
+Weight = Annotated[int, Field(ge=1, le=_SMALL)]
+
+
+class NewProvider(BaseModel):
+    """The body of `POST /v1/providers`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    channel: str = Field(examples=["email"])
+    driver: str = Field(examples=["smtp"])
+    name: Name
+    settings: dict[str, Any] = Field(default_factory=dict)
+    credentials: dict[str, Any] = Field(
+        default_factory=dict, repr=False, json_schema_extra={"writeOnly": True}
+    )
+    priority: Priority = 100
+    weight: Weight = 1
+    enabled: bool = True
+
+
+class ProviderChange(BaseModel):
+    """The body of `PATCH /v1/providers/{id}`: what is left out stays as it is.
+
+    Fields of `settings` and `credentials` are changed one by one; null removes an optional one.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    # No default is ever written, only what was given; null is not among the types.
+    name: Name = Field(default_factory=str)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    credentials: dict[str, Any] = Field(
+        default_factory=dict, repr=False, json_schema_extra={"writeOnly": True}
+    )
+    priority: Priority = Field(default_factory=int)
+    weight: Weight = Field(default_factory=int)
+    enabled: bool = Field(default_factory=bool, description="true also ends a pause.")
+
+    @property
+    def mends(self) -> bool:
+        """Whether it may end what paused the provider."""
+        return self.enabled or bool(self.model_fields_set & {"settings", "credentials"})
+
+
+class ShownProvider(BaseModel):
+    """A provider as it is shown: of the credentials only which are set."""
+
+    id: str
+    channel: str
+    driver: str
+    name: str
+    settings: dict[str, Any]
+    credentials_set: list[str]
+    priority: int
+    weight: int
+    enabled: bool
+    status: str = Field(description="usable, paused or disabled")
+    reason: str | None = Field(description="Why it is paused.")
+    detail: str | None = Field(description="What the provider said.")
+    created_at: str
+    updated_at: str
+
+
+def add(tenant_id: UUID, given: NewProvider, *, shared: bool = False) -> Provider:
+    """Make a provider.
+
+    Raises:
+        Problem: 422 for what is wrong with the fields, 409 when the name is taken.
+    """
+    _check_driver(given)
+    _check_fields(given.driver, given.settings, given.credentials)
+    provider = Provider(
+        tenant_id=tenant_id, shared=shared, **given.model_dump(exclude={"credentials"})
+    )
+    provider.seal(given.credentials)
+    try:
+        with transaction.atomic():
+            provider.save(force_insert=True)
+            transaction.on_commit(doorbell.ring)
+    except IntegrityError as error:
+        raise _refusal(error) from error
+    return provider
+
+
+def change(provider: Provider, given: ProviderChange) -> None:
+    """Change a provider; new settings or credentials, or `enabled: true`, also end its pause.
+
+    Another change at the same time is not overwritten: this one is merged into it.
+
+    Raises:
+        Problem: 422 for what is wrong with the merged fields, 404 when it is gone, 409 when the
+            name is taken or others change it all the time.
+    """
+    for _ in range(_TRIES):
+        if _write(provider, given, _merged(provider, given)):
+            return
+        _reload(provider)
+    raise Problem("conflict", "Others are changing this provider. Try again.")
+
+
+def remove(provider: Provider) -> None:
+    """Remove a provider. What it has sent keeps its name."""
+    Provider.objects.filter(pk=provider.pk).delete()
+
+
+def show(provider: Provider) -> dict[str, Any]:
+    """A provider as the API answers it; reads `health`, which lists should select with it."""
+    health: ProviderHealth | None = getattr(provider, "health", None)
+    status, reason, detail = _status(provider, health)
+    return ShownProvider(
+        id=ids.show("prv", provider.pk),
+        channel=provider.channel,
+        driver=provider.driver,
+        name=provider.name,
+        settings=provider.settings,
+        credentials_set=_credentials_set(provider),
+        priority=provider.priority,
+        weight=provider.weight,
+        enabled=provider.enabled,
+        status=status,
+        reason=reason,
+        detail=detail,
+        created_at=rfc3339.show(provider.created_at),
+        updated_at=rfc3339.show(provider.updated_at),
+    ).model_dump()
+
+
+def _check_driver(given: NewProvider) -> None:
+    driver = drivers.get(given.driver)
+    if driver is None:
+        options = ", ".join(drivers)
+        errors = [FieldError("/driver", "not_an_option", f"This must be one of {options}.")]
+        raise Problem("invalid", errors=errors)
+    if given.channel != driver.channel:
+        text = f"The driver {given.driver} is for the channel {driver.channel}."
+        raise Problem("invalid", errors=[FieldError("/channel", "not_an_option", text)])
+
+
+def _check_fields(
+    driver: str, settings: Mapping[str, Any], credentials: Mapping[str, Any]
+) -> None:
+    if driver not in drivers:
+        raise Problem("conflict", f"The driver {driver} is not installed here any more.")
+    if errors := check(drivers[driver], dict(settings), dict(credentials)):
+        raise Problem("invalid", errors=errors)
+
+
+def _merged(provider: Provider, given: ProviderChange) -> dict[str, Any]:
+    """The columns to write."""
+    columns = given.model_dump(exclude={"settings", "credentials"}, exclude_unset=True)
+    if not given.model_fields_set & {"settings", "credentials"}:
+        return columns
+    settings = _merge(provider.settings, given.settings)
+    credentials = _merge(_opened(provider), given.credentials)
+    _check_fields(provider.driver, settings, credentials)
+    columns["settings"] = settings
+    if "credentials" in given.model_fields_set:
+        sealed = Provider(pk=provider.pk, tenant_id=provider.tenant_id)
+        sealed.seal(credentials)
+        columns["sealed"] = sealed.sealed
+    return columns
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**old, **new}.items() if value is not None}
+
+
+def _write(provider: Provider, given: ProviderChange, columns: dict[str, Any]) -> bool:
+    later = Greatest(Now(), F("updated_at") + timedelta(microseconds=1))
+    unchanged = Provider.objects.filter(pk=provider.pk, updated_at=provider.updated_at)
+    try:
+        with transaction.atomic():
+            if not unchanged.update(**columns, updated_at=later):
+                return False
+            if given.mends:
+                _resume(provider)
+            transaction.on_commit(doorbell.ring)
+    except IntegrityError as error:
+        raise _refusal(error) from error
+    _reload(provider)
+    return True
+
+
+def _resume(provider: Provider) -> None:
+    ProviderHealth.objects.filter(provider=provider).update(
+        paused_at=None, reason=None, detail="", open_until=None, consecutive_failures=0
+    )
+
+
+def _reload(provider: Provider) -> None:
+    try:
+        provider.refresh_from_db()
+    except Provider.DoesNotExist as error:
+        raise Problem("not-found") from error
+
+
+def _refusal(error: IntegrityError) -> Problem:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    if getattr(diagnosis, "constraint_name", None) != "provider_name_once":
+        raise error
+    taken = FieldError("/name", "taken", "Another provider of this tenant has this name.")
+    return Problem("conflict", taken.detail, errors=[taken])
+
+
+def _opened(provider: Provider) -> dict[str, Any]:
+    try:
+        return provider.open()
+    except SealBroken:
+        return {}  # they have to be given anew, as the check will say
+
+
+def _credentials_set(provider: Provider) -> list[str]:
+    return sorted(name for name, value in _opened(provider).items() if value)
+
+
+def _status(
+    provider: Provider, health: ProviderHealth | None
+) -> tuple[str, str | None, str | None]:
+    if not provider.enabled:
+        return "disabled", None, None
+    if health is None:
+        return "usable", None, None
+    if health.paused_at is not None:
+        return "paused", health.reason, health.detail or None
+    if health.open_until is not None and health.open_until > timezone.now():
+        return "paused", health.reason or "failing", health.detail or None
+    return "usable", None, None

@@ -1,0 +1,95 @@
+"""Reconcile: what must hold of the debt, checked every minute by partial indexes, and mended.
+
+It looks at what is owed and at the last minutes, never at history: that is `audit`'s.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.db import connection
+
+from delivery import worker
+from delivery.claim import COLUMNS, Claim
+from delivery.settle import end, expired
+from notifications.accept import Owner, lane_id
+from notifications.models import CLASSES
+
+logger = logging.getLogger(__name__)
+
+ENDED_AT_ONCE = 500
+SETTLING_SECONDS = 30
+
+_ABANDON = """
+UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
+ WHERE a.outcome = 'started' AND a.started_at < now() - make_interval(secs => %s)
+   AND NOT EXISTS (SELECT FROM notifications_outboxmessage o
+                    WHERE o.id = a.subject_id AND o.fence = a.fence AND o.due_at > now())
+"""
+
+_UNPROMISED = """
+SELECT n.id, n.tenant_id, n.mode, n.channel, n.priority, n.expires_at
+  FROM notifications_notification n
+ WHERE n.status IN ('accepted', 'scheduled')
+   AND n.created_at < now() - make_interval(secs => %s)
+   AND NOT EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = n.id)
+ LIMIT 1000
+"""
+
+_PROMISE = """
+INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
+SELECT id, tenant_id, 'notification', %s, %s, expires_at
+  FROM notifications_notification
+ WHERE id = %s AND status IN ('accepted', 'scheduled')
+ON CONFLICT DO NOTHING
+"""
+
+_OVERDUE = f"""
+UPDATE notifications_outboxmessage o
+   SET fence = nextval('notifications_fence_seq'), leased_by = %s,
+       due_at = clock_timestamp() + make_interval(secs => %s)
+ WHERE o.id IN (
+   SELECT o.id FROM notifications_lane l
+     JOIN notifications_outboxmessage o ON o.rank = l.rank AND o.lane_id = l.id
+    WHERE l.paused_at IS NOT NULL AND o.expires_at <= now() AND o.due_at <= now()
+    LIMIT %s FOR UPDATE OF o SKIP LOCKED)
+RETURNING {COLUMNS}
+"""
+
+_FORGET = "DELETE FROM notifications_idempotencyrecord WHERE expires_at < now()"
+
+
+def abandon() -> int:
+    """Mark attempts whose lease ended without an answer: something may have been sent."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ABANDON, [settings.LEASE_SECONDS])
+        return int(cursor.rowcount)
+
+
+def reconcile() -> dict[str, int]:
+    """Repair owed notifications without an outbox row, expire what waits in paused lanes, and
+    forget old idempotency keys; how many of each. A repair is an alarm: it must never be needed.
+    """
+    repaired = _repair()
+    if repaired:
+        logger.critical("owed notifications had no outbox row; repaired: %d", repaired)
+    with connection.cursor() as cursor:
+        cursor.execute(_OVERDUE, [worker.name(), settings.LEASE_SECONDS, ENDED_AT_ONCE])
+        overdue = [Claim(0.0, *row) for row in cursor.fetchall()]
+    end(expired(overdue))
+    with connection.cursor() as cursor:
+        cursor.execute(_FORGET)
+        forgotten = int(cursor.rowcount)
+    return {"repaired": repaired, "expired": len(overdue), "forgotten": forgotten}
+
+
+def _repair() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_UNPROMISED, [SETTLING_SECONDS])
+        found = cursor.fetchall()
+        for notification_id, tenant_id, mode, channel, priority, _ in found:
+            rank = CLASSES[priority]
+            lane = lane_id(Owner(tenant_id, mode), channel, rank)
+            cursor.execute(_PROMISE, [lane, rank, notification_id])
+    return len(found)
