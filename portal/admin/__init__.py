@@ -1,0 +1,10 @@
+"""The portal's admin site; importing it registers every class.
+
+Django's admin discovers this package by its name.
+"""
+
+from __future__ import annotations
+
+from portal.admin import keys, members, news, notifications, people, providers, site
+
+__all__ = ["keys", "members", "news", "notifications", "people", "providers", "site"]

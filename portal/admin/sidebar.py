@@ -1,0 +1,74 @@
+"""What the theme asks for by dotted path (`UNFOLD` in the settings): navigation and stylesheet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+from portal.access import MANAGERS, Access, access_of
+from portal.queries.news import unread
+from tenants.models import User
+
+
+def stylesheet(request: HttpRequest) -> str:
+    """The portal's own additions to the theme."""
+    return static("portal/portal.css")
+
+
+def icon(request: HttpRequest) -> str:
+    """The picture in the browser's tab."""
+    return static("portal/icon.svg")
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The menu, with what this user may open."""
+    access, user = access_of(request), request.user
+    news = unread(user).count() if isinstance(user, User) else 0
+    board = _item("Trestleboard", "campaign", "trestleboard")
+    if news:
+        board |= {"badge": min(news, 99), "badge_variant": "primary"}
+    return [
+        {
+            "items": [
+                _item("Overview", "monitoring", "admin:index"),
+                _item(
+                    "Notifications", "outgoing_mail", "admin:notifications_notification_changelist"
+                ),
+                *([_item("Mailbox", "inbox", "admin:mailbox")] if settings.SIMULATOR_URL else []),
+            ]
+        },
+        {
+            "title": "Set up",
+            "items": [
+                _item("API keys", "key", "admin:tenants_apikey_changelist"),
+                _item("Providers", "hub", "admin:tenants_provider_changelist"),
+            ],
+        },
+        {"title": "People", "items": _people(access)},
+        {"title": "Hiram", "items": [board, *_platform(access)]},
+    ]
+
+
+def _people(access: Access) -> list[dict[str, Any]]:
+    members = _item("Members", "group", "admin:tenants_member_changelist")
+    invites = _item("Invitations", "person_add", "admin:tenants_invite_changelist")
+    return [members, *([invites] if access.allows(MANAGERS) else [])]
+
+
+def _platform(access: Access) -> list[dict[str, Any]]:
+    tenants = _item("Tenants", "apartment", "admin:tenants_tenant_changelist")
+    if not access.operator:
+        return [tenants]
+    return [
+        tenants,
+        _item("Accounts", "manage_accounts", "admin:tenants_user_changelist"),
+        _item("News entries", "edit_note", "admin:portal_entry_changelist"),
+    ]
+
+
+def _item(title: str, icon: str, name: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(name)}

@@ -1,0 +1,45 @@
+"""Hiram's own mails: they walk the street as notifications of the system tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.template.loader import render_to_string
+
+from notifications.accept import send_own
+from tenants.models import Tenant
+
+
+def send(recipient: str, subject: str, template: str, **values: Any) -> UUID:
+    """Accept one mail, made from `mails/<template>.txt` and `.html`.
+
+    Not inside a transaction: what is accepted must be committed.
+
+    Without a provider the mail is kept and goes out when there is one.
+    """
+    ensure_system_tenant()
+    shown = {"public_url": settings.PUBLIC_URL, **values}
+    return send_own(
+        channel="email",
+        recipient=recipient,
+        subject=" ".join(subject.split()),
+        body=render_to_string(f"mails/{template}.txt", shown),
+        html=render_to_string(f"mails/{template}.html", shown),
+    )
+
+
+def absolute(path: str) -> str:
+    """A link for a mail: from the configured address, never from a request's Host header."""
+    return f"{settings.PUBLIC_URL}{path}"
+
+
+def ensure_system_tenant() -> Tenant:
+    """The tenant in whose name Hiram's own mails go, made when it is missing."""
+    try:
+        return Tenant.objects.get_or_create(is_system=True, defaults={"name": "Hiram"})[0]
+    except IntegrityError:
+        # A customer has the name.
+        return Tenant.objects.get_or_create(is_system=True, defaults={"name": "Hiram (system)"})[0]

@@ -1,0 +1,135 @@
+"""What codes mean, in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from delivery.driver import Answer, Failed, Fault, Sent
+from notifications.states import State
+
+COLOURS = {
+    State.SENT: "success",
+    State.DELIVERED: "success",
+    State.READ: "success",
+    State.ACKED: "success",
+    State.ACCEPTED: "info",
+    State.SCHEDULED: "info",
+    State.QUEUED: "info",
+    State.SENDING: "info",
+    State.HELD: "warning",
+    State.EXPIRED: "warning",
+    State.CANCELED: "warning",
+    State.SUPPRESSED: "warning",
+    State.FAILED: "danger",
+    State.BOUNCED: "danger",
+    State.COMPLAINED: "danger",
+}
+
+REASONS = {
+    "no_provider": "No provider is set up for this channel. It goes out when there is one.",
+    "provider_paused": "Every provider of this channel is paused. It goes out when one is not.",
+    "sender_not_allowed": "No provider of this channel may send as the sender asked for.",
+    "content_gone": "Its content was deleted before it could be sent.",
+    "unreadable": "Its content cannot be read.",
+    "expired": "Its time was over before a provider took it.",
+    "poison": "Workers died on it again and again.",
+    "bad_address": "The provider says that this address can never be reached.",
+    "bad_content": "The provider says that it never takes this message.",
+    "bad_account": "The provider refuses the account's credentials.",
+    "credentials": "The stored credentials cannot be read with the configured keys.",
+    "driver": "The driver is not installed, or its settings do not fit it any more.",
+    "transient": "The provider could not take it just now.",
+    "throttled": "The provider asks to slow down.",
+}
+
+OUTCOMES = {
+    "started": "The call is under way, or its worker died in it.",
+    "sent": "The provider took it.",
+    "shadow_would_send": "Shadow: everything was done but the call itself.",
+    "refused": "The provider surely did not take it; it is tried again.",
+    "rejected": "The provider will never take it.",
+    "unknown": "The answer was lost: the provider may have taken it.",
+    "abandoned": "The worker died in the call: the provider may have taken it.",
+}
+
+OUTCOME_COLOURS = {
+    "started": "info",
+    "sent": "success",
+    "shadow_would_send": "success",
+    "refused": "warning",
+    "rejected": "danger",
+    "unknown": "warning",
+    "abandoned": "warning",
+}
+
+EVENTS = {
+    "notification.accepted": "Accepted",
+    "notification.attempted": "Attempt finished",
+    "notification.sent": "Sent",
+    "notification.delivered": "Delivered",
+    "notification.bounced": "Bounced",
+    "notification.complained": "The recipient complained",
+    "notification.failed": "Failed",
+    "notification.expired": "Expired",
+    "notification.canceled": "Canceled",
+    "notification.suppressed": "Suppressed",
+    "notification.scheduled": "Scheduled",
+    "notification.held": "Held",
+}
+
+
+def reason_in_words(code: str | None) -> str:
+    """A reason for people; an unknown code is shown as it is."""
+    return REASONS.get(code or "", code or "")
+
+
+def event_in_words(kind: str) -> str:
+    """An event's name for people."""
+    return EVENTS.get(kind, kind.removeprefix("notification.").replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True, slots=True)
+class InWords:
+    """A provider's answer: its colour, what it means, and what exactly was said."""
+
+    colour: str
+    meaning: str
+    said: str
+
+
+_FAULTS = {
+    Fault.TRANSIENT: "Not taken just now. A notification would be tried again.",
+    Fault.THROTTLED: "Not taken: too much at once. A notification would be tried again later.",
+    Fault.BAD_ADDRESS: "Refused: this recipient cannot be reached.",
+    Fault.BAD_ACCOUNT: "Refused: the provider does not accept the credentials or the account.",
+    Fault.BAD_CONTENT: "Refused: the provider does not take this message.",
+}
+
+
+def answer_in_words(answer: Answer, seconds: float) -> InWords:
+    """What a driver's answer to a test says, and how long it took."""
+    took = f"after {duration_in_words(seconds)}"
+    said = " ".join(part for part in (answer.code, answer.detail, took) if part)
+    if isinstance(answer, Sent):
+        return InWords("success", "The provider took the message.", said)
+    if isinstance(answer, Failed):
+        return InWords("danger", _FAULTS[answer.fault], said)
+    return InWords("warning", "No clear answer: the message may have gone out.", said)
+
+
+def duration_in_words(seconds: float) -> str:
+    """`37 ms`, `4.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`."""
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for big, big_name, small, small_name in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= big:
+            rest = whole % big // small
+            return f"{whole // big} {big_name}" + (f" {rest} {small_name}" if rest else "")
+    return f"{whole} s"

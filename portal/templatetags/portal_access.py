@@ -1,0 +1,31 @@
+"""What the portal's templates ask."""
+
+from __future__ import annotations
+
+from django import template
+from django.http import HttpRequest
+
+from portal.access import MANAGERS, access_of
+
+register = template.Library()
+
+_FRAME = (
+    '<!DOCTYPE html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy"'
+    " content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+    '<meta name="referrer" content="no-referrer">'
+)
+
+
+@register.filter
+def may_invite(request: HttpRequest) -> bool:
+    """Whether the user may invite somebody to any tenant."""
+    return access_of(request).allows(MANAGERS)
+
+
+@register.filter
+def framed(html: str) -> str:
+    """Foreign HTML for a sandboxed frame's `srcdoc`; the template escapes it once.
+
+    The policy comes before the content, which can only make it stricter.
+    """
+    return _FRAME + str(html)
