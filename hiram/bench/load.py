@@ -1,0 +1,97 @@
+"""An HTTP client that costs little: raw requests over kept connections, one thread.
+
+`python -m hiram.bench.load` reads a JSON object and prints one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+
+async def post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, bytes]:
+    """One request and its answer: status and body."""
+    writer.write(request)
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    at = head.index(b"content-length:") + 15
+    body = await reader.readexactly(int(head[at : head.index(b"\r", at)]))
+    return int(head[9:12]), body
+
+
+def encode(url: str, key: str, path: str, body: Any) -> bytes:
+    """The request's octets."""
+    content = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\nX-Api-Key: {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+async def flood(url: str, request: bytes, connections: int, seconds: float) -> dict[str, Any]:
+    """Post as fast as answers come, for `seconds`; accepted requests and their rate."""
+    until = time.perf_counter() + seconds
+    taken: list[float] = []
+
+    async def run() -> None:
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+        reader, writer = await asyncio.open_connection(host, port)
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            status, body = await post(reader, writer, request)
+            if status != 202:
+                raise SystemExit(f"{status}: {body[:300]!r}")
+            taken.append(time.perf_counter() - began)
+        writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*[run() for _ in range(connections)])
+    spent = time.perf_counter() - began
+    taken.sort()
+    return {
+        "requests": len(taken),
+        "per_second": len(taken) / spent,
+        "p50_ms": taken[len(taken) // 2] * 1000,
+        "p99_ms": taken[int(len(taken) * 0.99)] * 1000,
+    }
+
+
+async def pace(url: str, request: bytes, per_second: float, count: int) -> dict[str, Any]:
+    """Post at a steady rate; for each id the monotonic time at which its 202 was read."""
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+    answered: dict[str, float] = {}
+    start = time.monotonic()
+    for number in range(count):
+        await asyncio.sleep(max(0, start + number / per_second - time.monotonic()))
+        status, body = await post(reader, writer, request)
+        if status != 202:
+            raise SystemExit(f"{status}: {body[:300]!r}")
+        for given in _ids(json.loads(body)):
+            answered[given] = time.monotonic()
+    writer.close()
+    return answered
+
+
+def _ids(body: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in body.get("data", [body])]
+
+
+def main() -> None:
+    """Do what is asked."""
+    asked = json.load(sys.stdin)
+    request = encode(asked["url"], asked["key"], asked["path"], asked["body"])
+    if "per_second" in asked:
+        result = asyncio.run(pace(asked["url"], request, asked["per_second"], asked["count"]))
+    else:
+        result = asyncio.run(flood(asked["url"], request, asked["connections"], asked["seconds"]))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
