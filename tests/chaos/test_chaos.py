@@ -1,0 +1,135 @@
+"""Kill everything, again and again, under load; then nothing is lost.
+
+The seed decides the order of the faults and the victims. `HIRAM_CHAOS_SEED` repeats a run, as
+far as the machine's own timing allows.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import Load
+from tests.chaos.nemesis import Nemesis
+from tests.embedded.waiting import until
+from tests.street.instance import Instance
+
+LEASE_SECONDS, CALL_SECONDS = 12, 5
+TENANTS = 4
+NAMES = ["beat", "postgres", "redis", "relay", "simulator", "web", "worker"]
+CONNECTIONS = 100
+"""Two web processes of 8 threads, workers, relay, operations and administration need a third."""
+
+_OWED = "SELECT count(*) FROM notifications_outboxmessage"
+_HASTEN = "UPDATE notifications_outboxmessage SET due_at = now() WHERE leased_by IS NULL"
+_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How big a run is. A patient one waits for retries, the other makes them due at once."""
+
+    notifications: int
+    per_second: float
+    rounds: int
+    patient: bool
+    drain_seconds: float
+
+
+SHORT = Form(1_500, 30, 1, patient=False, drain_seconds=90)
+FULL = Form(5_000, 40, 3, patient=True, drain_seconds=600)
+
+
+@pytest.mark.xdist_group("chaos")
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param(SHORT, id="short"), pytest.param(FULL, id="full", marks=pytest.mark.chaos)],
+)
+def test_nothing_is_lost(form, capsys):
+    seed = int(os.environ.get("HIRAM_CHAOS_SEED") or secrets.randbelow(10**6))
+    lease = {"HIRAM_LEASE_SECONDS": str(LEASE_SECONDS), "HIRAM_CALL_SECONDS": str(CALL_SECONDS)}
+    with Instance(**lease) as instance:
+        until(instance.ready, 60)
+        nemesis, load = play(instance, form, seed)
+        drained = drain(instance, form)
+        ledger = Ledger(instance, [*load.journal, *nemesis.journal])
+        with capsys.disabled():
+            sys.stdout.write(table(seed, nemesis, load, ledger, drained) + "\n")
+        judge(form, nemesis, load, ledger)
+        until(instance.ready, 60)
+        assert sorted(p.stem for p in instance.home.run.glob("*.pid")) == NAMES
+        with instance.database() as database:
+            [[connected]] = database.execute(_CONNECTED).fetchall()
+        assert connected < CONNECTIONS
+
+
+def play(instance: Instance, form: Form, seed: int) -> tuple[Nemesis, Load]:
+    """The load and the faults, until both are through."""
+    tenants = [instance.tenant() for _ in range(TENANTS)]
+    probe = instance.tenant()
+    for tenant in (*tenants, probe):
+        tenant.provider()
+    nemesis = Nemesis(instance, probe, LEASE_SECONDS, random.Random(seed))  # noqa: S311 - to be repeated
+    # So that calls are open when the blows fall, and some are tried again.
+    slow = {"target": "smtp", "kind": "slow", "seconds": 0.6, "probability": 0.5, "seed": seed}
+    refuse = {"target": "smtp", "kind": "status", "code": 451, "probability": 0.02, "seed": seed}
+    mailbox = instance.mailbox
+    with (
+        mailbox.ordered(**refuse),
+        mailbox.ordered(**slow),
+        Load(tenants, form.notifications, form.per_second) as load,
+    ):
+        nemesis.strike(form.rounds)
+    return nemesis, load
+
+
+def drain(instance: Instance, form: Form) -> float:
+    """Wait until nothing is owed; how long that took, in seconds."""
+    began = time.monotonic()
+    with instance.database() as database:
+
+        def paid() -> bool:
+            if not form.patient:
+                database.execute(_HASTEN)
+            [[owed]] = database.execute(_OWED).fetchall()
+            return owed == 0
+
+        until(paid, form.drain_seconds)
+    return time.monotonic() - began
+
+
+def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
+    """The run was a run, and nothing is wrong."""
+    assert sorted({blow.name for blow in nemesis.blows}) == nemesis.kinds
+    assert len(nemesis.blows) == form.rounds * len(nemesis.kinds)
+    in_flight = sum(blow.in_flight for blow in nemesis.blows)
+    assert in_flight > 0, "no call was open at any kill: nothing was tried"
+    assert load.troubles, "no request was disturbed: nothing was tried"
+    assert ledger.accepted >= form.notifications
+    assert load.defects == []
+    assert ledger.findings == []
+    assert ledger.duplicates <= in_flight
+
+
+def table(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger, drained: float) -> str:
+    """What happened, for people."""
+    lines = [
+        f"\nchaos, HIRAM_CHAOS_SEED={seed}",
+        f"{'at':>6}  {'fault':<32} {'in flight':>9} {'accepted':>10} {'delivered':>10}",
+        *(
+            f"{b.at:6.1f}  {b.name:<32} {b.in_flight:>9} {b.accepted:>8.1f} s {b.delivered:>8.1f} s"
+            for b in nemesis.blows
+        ),
+        f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}, "
+        + f"duplicates {ledger.duplicates}, drained in {drained:.1f} s",
+        f"clients saw {dict(load.troubles)}",
+        *ledger.findings,
+    ]
+    return "\n".join(lines)

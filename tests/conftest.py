@@ -1,0 +1,18 @@
+"""Shared by every test. By now the package `tests` has started the servers.
+
+Django is set up here and not by pytest-django's option, which would read the settings before this
+file, and so before anybody had named the servers.
+"""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiram.settings")
+django.setup()  # before the folders' own conftest.py import models
+
+from tests.unnoted import unnoted  # noqa: E402  (imports models)
+
+__all__ = ["unnoted"]

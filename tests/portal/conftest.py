@@ -1,0 +1,161 @@
+"""Two tenants with one of everything each, and people of every kind who look at the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from delivery.models import ProviderHealth
+from notifications.models import Attempt, Event, Notification
+from portal.models import Entry
+from tenants.auth import issue_key
+from tenants.models import ALL_SCOPES, ApiKey, Invite, Member, Provider, Role, Tenant, User
+from tests.factories import ProviderFactory, email, post
+
+CANARY = "FOREIGN-CANARY"
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class World:
+    """One tenant's rows; every text in them has its mark."""
+
+    tenant: Tenant
+    key: ApiKey
+    provider: Provider
+    notification: Notification
+    member: Member
+    invite: Invite
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """One row of each model with an admin, by the admin's name."""
+        return {
+            "tenants_tenant": self.tenant,
+            "tenants_apikey": self.key,
+            "tenants_provider": self.provider,
+            "notifications_notification": self.notification,
+            "tenants_member": self.member,
+            "tenants_invite": self.invite,
+            "tenants_user": self.member.user,
+        }
+
+
+def make_world(mark: str) -> World:
+    tenant = Tenant.objects.create(name=f"{mark} tenant")
+    key, _ = issue_key(tenant, name=f"{mark} key", scopes=ALL_SCOPES)
+    provider: Any = ProviderFactory(tenant=tenant, name=f"{mark} provider")
+    provider.seal({"password": f"{mark} secret"})
+    provider.save(update_fields=["sealed"])
+    ProviderHealth.objects.create(
+        tenant=tenant,
+        provider=provider,
+        paused_at=timezone.now(),
+        reason="bad_account",
+        detail=f"{mark} detail",
+    )
+    body = email(
+        recipient=f"{mark}@recipient.example",
+        subject=f"{mark} subject",
+        body=f"{mark} text",
+        html=f"<p>{mark} html</p>",
+        metadata={"mark": mark},
+    )
+    [notification] = post(tenant, body)
+    attempt(notification, error=f"{mark} error", provider_name=f"{mark} provider")
+    user = make_user(f"{mark}-owner@people.example", name=f"{mark} person")
+    member = Member.objects.create(tenant=tenant, user=user, role=Role.OWNER)
+    invite = Invite.objects.create(
+        tenant=tenant,
+        email=f"{mark}-invited@people.example",
+        role=Role.VIEWER,
+        digest=mark.encode(),
+        invited_by=user,
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    return World(tenant, key, provider, notification, member, invite)
+
+
+def attempt(notification: Notification, **fields: Any) -> Attempt:
+    values = {
+        "number": 1,
+        "fence": 1,
+        "worker": "worker",
+        "outcome": Attempt.Outcome.REFUSED,
+        "fault": "transient",
+        "driver": "smtp",
+        "finished_at": timezone.now() + timedelta(milliseconds=37),
+    }
+    return Attempt.objects.create(
+        tenant=notification.tenant, subject_id=notification.pk, **(values | fields)
+    )
+
+
+def event(notification: Notification, kind: str, **data: Any) -> Event:
+    return Event.objects.create(
+        tenant=notification.tenant,
+        notification_id=notification.pk,
+        mode=notification.mode,
+        type=kind,
+        data=data,
+    )
+
+
+def make_user(address: str, **fields: Any) -> User:
+    user = User(email=address, **fields)
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+@dataclass
+class People:
+    """Clients by kind of person."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    def __getitem__(self, who: str) -> Client:
+        return self.clients[who]
+
+
+@pytest.fixture
+def ours(db: None) -> World:
+    return make_world("OUR")
+
+
+@pytest.fixture
+def theirs(db: None) -> World:
+    return make_world(CANARY)
+
+
+@pytest.fixture
+def people(ours: World) -> People:
+    """Anonymous, without a tenant, of each role in our tenant, and an operator."""
+    found = People(clients={"anonymous": Client()})
+    for who in ("outsider", *Role.values, "operator"):
+        user = make_user(f"{who}@people.example", is_operator=who == "operator")
+        if who in Role.values:
+            Member.objects.create(tenant=ours.tenant, user=user, role=who)
+        client = Client()
+        client.force_login(user)
+        found.users[who], found.clients[who] = user, client
+    return found
+
+
+@pytest.fixture
+def entry(db: None) -> Entry:
+    return Entry.objects.create(
+        version="0.1.0", date="2026-11-01", kind="added", body="* A **thing**."
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """How slowly a password is hashed is Django's to test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
