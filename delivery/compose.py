@@ -14,7 +14,7 @@ from django.db import connection
 
 from delivery.accounts import with_sender
 from delivery.claim import Claim
-from delivery.driver import Answer, Attachment, Message
+from delivery.driver import Answer, Attachment, Failed, Fault, Message
 from delivery.routing import NoRoute, Route, Routes, simulator
 from hiram.lib import ids
 
@@ -66,9 +66,13 @@ class Work:
         """Call the provider once within `timeout` seconds, or only hash what it would be given."""
         if self.route is None:
             return Shadowed(_digest(json.dumps(asdict(self.message), default=_plain).encode()))
-        if self.shadow:
-            return Shadowed(_digest(self.route.driver.payload(self.route.account, self.message)))
-        return self.route.driver.send(self.route.account, self.message, timeout=timeout)
+        if not self.shadow:
+            return self.route.driver.send(self.route.account, self.message, timeout=timeout)
+        try:
+            payload = self.route.driver.payload(self.route.account, self.message)
+        except ValueError as error:
+            return Failed(Fault.BAD_CONTENT, str(error))
+        return Shadowed(_digest(payload))
 
 
 @dataclass(frozen=True, slots=True)

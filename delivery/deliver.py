@@ -191,6 +191,14 @@ def settle_for_sure(results: list[Result]) -> None:
         except (OperationalError, InterfaceError) as error:
             _lost(error, "cannot settle yet")
             time.sleep(RECONNECT_SECONDS)
+        except Exception:
+            # A defect of ours, at one of them: it must not take the others' answers along.
+            if len(results) == 1:
+                logger.exception("cannot settle: %s", results[0].work.claim.id)
+                return None
+            for result in results:
+                settle_for_sure([result])
+            return None
 
 
 def _lost(error: Exception, what: str) -> None:

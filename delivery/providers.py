@@ -3,7 +3,7 @@ API, portal and commands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from delivery.models import ProviderHealth
 from delivery.shelves import drivers
 from hiram.lib import ids, rfc3339
 from hiram.lib.doorbell import doorbell
-from hiram.lib.problems import FieldError, Problem
+from hiram.lib.problems import FieldError, Problem, pointer
 from hiram.lib.vault import SealBroken
 from notifications.channel import one_line
 from tenants.models import Provider
@@ -118,6 +118,10 @@ def add(tenant_id: UUID, given: NewProvider, *, shared: bool = False) -> Provide
     return provider
 
 
+WHITHER = ("host", "api_url")
+"""Settings that say where secrets are sent to."""
+
+
 def change(provider: Provider, given: ProviderChange) -> None:
     """Change a provider; new settings or credentials, or `enabled: true`, also end its pause.
 
@@ -187,14 +191,27 @@ def _merged(provider: Provider, given: ProviderChange) -> dict[str, Any]:
     if not given.model_fields_set & {"settings", "credentials"}:
         return columns
     settings = _merge(provider.settings, given.settings)
-    credentials = _merge(_opened(provider), given.credentials)
+    kept = _opened(provider)
+    credentials = _merge(kept, given.credentials)
     _check_fields(provider.driver, settings, credentials)
+    if any(settings.get(name) != provider.settings.get(name) for name in WHITHER):
+        _refuse_to_carry(kept.keys() - given.credentials.keys())
     columns["settings"] = settings
     if "credentials" in given.model_fields_set:
         sealed = Provider(pk=provider.pk, tenant_id=provider.tenant_id)
         sealed.seal(credentials)
         columns["sealed"] = sealed.sealed
     return columns
+
+
+def _refuse_to_carry(secrets: Iterable[str]) -> None:
+    """Stored secrets do not follow a provider to another address: they could be read there."""
+    text = "The address changes, so this must be given again."
+    errors = [
+        FieldError(pointer("credentials", name), "required", text) for name in sorted(secrets)
+    ]
+    if errors:
+        raise Problem("invalid", errors=errors)
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

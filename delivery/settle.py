@@ -9,21 +9,23 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django.db import connection, transaction
 
 from delivery.claim import Claim
 from delivery.compose import Crashed, Shadowed, Stuck, Work
-from delivery.driver import Answer, Failed, Fault, Sent, Unknown
+from delivery.driver import Answer, Copy, Failed, Fault, Sent, Unknown
 from delivery.retry import wait_seconds
 from delivery.routing import pause
 from hiram.lib import ids
+from hiram.lib.excerpt import excerpt
 from hiram.telemetry import metrics
 from notifications.states import State, before
 
-ERROR_CHARACTERS = 2_000
+LENGTHS = {"code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000}
+"""The most characters that are kept of a provider's words, as the columns have them."""
 
 CRASHES_MOST = 4
 """Tries after which a row at which our own code fails is dead-lettered."""
@@ -55,7 +57,8 @@ def settle(results: Sequence[Result]) -> None:
     rows = [_row(result) for result in results]
     for result in results:
         if _pauses(result.work, result.answer) and result.work.route:
-            pause(result.work.route, "bad_account", str(getattr(result.answer, "detail", "")))
+            detail = excerpt(str(getattr(result.answer, "detail", "")))
+            pause(result.work.route, "bad_account", detail)
     with transaction.atomic():
         _lock(row["id"] for row in rows)
         _run(_SENT, [row for row in rows if row["verdict"] == "sent"])
@@ -124,7 +127,7 @@ def _row(result: Result) -> dict[str, Any]:
                 "provider_message_id": answer.provider_message_id or None,
                 "enhanced_code": answer.enhanced_code or None,
                 "payload_sha256": answer.payload_sha256 or None,
-                "copies": [asdict(copy) for copy in answer.copies] or None,
+                "copies": [_copy(copy) for copy in answer.copies] or None,
             }
         case Crashed() if work.claim.tries + 1 >= CRASHES_MOST:
             meaning = {"verdict": "end", "outcome": "unknown", "status": State.FAILED}
@@ -138,8 +141,12 @@ def _row(result: Result) -> dict[str, Any]:
     if not isinstance(answer, Shadowed):
         row["code"] = answer.code or None
     if isinstance(answer, Failed | Unknown | Crashed):
-        row["error"] = answer.detail[:ERROR_CHARACTERS]
-    return row
+        row["error"] = answer.detail
+    return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
+
+
+def _copy(copy: Copy) -> dict[str, Any]:
+    return asdict(replace(copy, code=excerpt(copy.code), detail=excerpt(copy.detail)))
 
 
 _EMPTY: dict[str, Any] = dict.fromkeys((

@@ -64,6 +64,7 @@ app.conf.update(
     worker_prefetch_multiplier=0 if _redis else 1,
     worker_disable_prefetch=_redis,
     worker_max_memory_per_child=400_000,
+    worker_proc_alive_timeout=30,
     worker_soft_shutdown_timeout=30,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_enable_remote_control=False,

@@ -92,7 +92,7 @@ class Model(PydanticExtension):  # type: ignore[no-untyped-call]
             schema_generator=_Untitled,
         )
         for name, inner in schema.pop("$defs", {}).items():
-            component = ResolvedComponent(
+            component = ResolvedComponent(  # type: ignore[no-untyped-call]
                 name=name, type=ResolvedComponent.SCHEMA, object=name, schema=inner
             )
             auto_schema.registry.register_on_missing(component)

@@ -9,23 +9,24 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import include, path
 from django.views import defaults
 
+import delivery.urls
+import notifications.urls
+import tenants.urls
 from hiram.lib.rest import problem_view
 from hiram.lib.shortcut import PREFIX
 from hiram.openapi import Docs, DocumentEndpoint
 from hiram.problem_pages import problem, problem_list
 
+# In one list, the busiest first: each `include` costs a request as much as its own work.
+_api = [
+    *notifications.urls.urlpatterns,
+    *tenants.urls.urlpatterns,
+    *delivery.urls.urlpatterns,
+    path("openapi.json", DocumentEndpoint.as_view(), name="openapi"),
+]
+
 urlpatterns = [
-    path(
-        "v1/",
-        include(
-            [
-                path("", include("notifications.urls")),
-                path("", include("tenants.urls")),
-                path("", include("delivery.urls")),
-                path("openapi.json", DocumentEndpoint.as_view(), name="openapi"),
-            ]
-        ),
-    ),
+    path("v1/", include(_api)),
     path("docs/", Docs.as_view(), name="docs"),
     path("problems/", problem_list, name="problems"),
     path("problems/<slug:code>", problem, name="problem"),

@@ -17,7 +17,7 @@ from django.db import connection
 
 KEY_CHARACTERS = 255
 
-_KEY = re.compile(r"[\x20-\x7e]{1,%d}" % KEY_CHARACTERS, re.ASCII)
+_KEY = re.compile(rf"[\x20-\x7e]{{1,{KEY_CHARACTERS}}}", re.ASCII)
 
 
 class BadKey(ValueError):

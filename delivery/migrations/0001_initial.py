@@ -6,28 +6,49 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ProviderHealth',
+            name="ProviderHealth",
             fields=[
-                ('id', models.UUIDField(default=hiram.lib.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('paused_at', models.DateTimeField(null=True)),
-                ('reason', models.CharField(max_length=60, null=True)),
-                ('detail', models.TextField(blank=True)),
-                ('open_until', models.DateTimeField(null=True)),
-                ('consecutive_failures', models.PositiveIntegerField(default=0)),
-                ('provider', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='health', to='tenants.provider')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.tenant')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=hiram.lib.ids.new,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("reason", models.CharField(max_length=60, null=True)),
+                ("detail", models.TextField(blank=True)),
+                ("open_until", models.DateTimeField(null=True)),
+                ("consecutive_failures", models.PositiveIntegerField(default=0)),
+                (
+                    "provider",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="health",
+                        to="tenants.provider",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants.tenant",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
     ]

@@ -1,6 +1,6 @@
 """The simulator's own API: the mailbox, the arrivals, the faults.
 
-GET    /                                what is here
+GET    /                                what is here; a browser is sent to the portal's page
 GET    /messages                        newest first; `channel, recipient, subject, key,
                                         message_id, since, limit, cursor`
 GET    /messages/{id}                   text, HTML, headers, attachments, envelope
@@ -54,7 +54,9 @@ class Invalid(Exception):
 class Api:
     """Answers for the simulator itself."""
 
-    def __init__(self, mailbox: Mailbox, faults: Faults) -> None:
+    def __init__(self, mailbox: Mailbox, faults: Faults, page: str = "") -> None:
+        """`page` is where a browser finds the mailbox as a page."""
+        self._page = page
         self._mailbox = mailbox
         self._faults = faults
         message = r"/messages/(?P<item>[^/]+)"
@@ -108,6 +110,8 @@ class Api:
         return response
 
     def _guide(self, request: Request) -> Response:
+        if self._page and "text/html" in request.headers.get("accept", ""):
+            return Response(303, headers={"location": self._page})
         named: dict[str, dict[str, Any]] = {}
         for (target, local), fault in NAMED.items():
             named.setdefault(local + DOMAIN, {})[target] = asked(fault.order)

@@ -42,7 +42,8 @@ class Config:
     `home`: Hiram's home, where mail is kept over restarts and the address is announced; None
     keeps nothing. `password`: the only one that SMTP logins may have. `certificate`: switches
     STARTTLS and a TLS listener (`smtps_port`) on. `allowed_hosts`: names besides loopback's under
-    which HTTP requests may address us.
+    which HTTP requests may address us. `page`: the mailbox for people, where a browser is sent
+    that asks for `/`.
     """
 
     host: str = "127.0.0.1"
@@ -54,18 +55,21 @@ class Config:
     certificate: Certificate | None = None
     allowed_hosts: tuple[str, ...] = ()
     max_messages: int = MAX_MESSAGES
+    page: str = ""
 
 
 class Cloud:
     """What the HTTP endpoints answer: the vendors by their prefixes, and our own API."""
 
-    def __init__(self, mailbox: Mailbox, faults: Faults, allowed_hosts: Sequence[str]) -> None:
+    def __init__(
+        self, mailbox: Mailbox, faults: Faults, allowed_hosts: Sequence[str], page: str = ""
+    ) -> None:
         self.mailbox = mailbox
         self.faults = faults
         self._allowed_hosts = frozenset(name.lower() for name in allowed_hosts)
         self._resend = Resend(mailbox, faults)
         self._twilio = Twilio(mailbox, faults)
-        self._api = Api(mailbox, faults)
+        self._api = Api(mailbox, faults, page)
 
     def gate(self, request: Request) -> Response | None:
         """Refuse what a web page of somebody else's sent, and what was ordered to be refused."""
@@ -149,7 +153,7 @@ class Simulator:
         journal = None if home is None else Journal(home / "mailbox")
         mailbox = Mailbox(journal, max_messages=self._config.max_messages)
         hosts = (self._config.host, *self._config.allowed_hosts)
-        self._cloud = Cloud(mailbox, Faults(), hosts)
+        self._cloud = Cloud(mailbox, Faults(), hosts, self._config.page)
         self._ports = [self._config.smtp_port, self._config.http_port, self._config.smtps_port]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()

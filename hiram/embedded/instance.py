@@ -117,6 +117,7 @@ def _start(home: Home, environ: MutableMapping[str, str], supervisor: Supervisor
     environ.update(simulator(home))
     publish(home, environ)
     supervisor.run(manage("migrate", "migrate", "--no-input"), _MIGRATE_SECONDS)
+    supervisor.run(manage("load_changelog"), READY_SECONDS)
     supervisor.run(manage("demo"), READY_SECONDS)
     for program in programs(environ.get("HIRAM_WORKER_PROCESSES") or "2"):
         supervisor.start(program)

@@ -67,6 +67,8 @@ def read_parameters(
     Raises:
         Problem: 400 `bad-query` that names each parameter which is not so.
     """
+    if not request.META.get("QUERY_STRING"):
+        return {}
     try:
         given = dict(request.GET.lists())
     except SuspiciousOperation as error:

@@ -33,6 +33,8 @@ _JSON = re.compile(
 
 M = TypeVar("M", bound=BaseModel)
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def request_id(request: HttpRequest) -> str:
     """This request's id: the caller's `X-Request-Id` if it is one word, else a fresh one."""
@@ -101,9 +103,7 @@ def validate(model: type[M] | TypeAdapter[Any], value: Any) -> Any:
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """A JSON response."""
-    response = HttpResponse(
-        json.dumps(body, ensure_ascii=False), status=status, content_type="application/json"
-    )
+    response = HttpResponse(_encode(body), status=status, content_type="application/json")
     for name, value in (headers or {}).items():
         response.headers[name] = value
     return response
@@ -145,7 +145,7 @@ class Endpoint(APIView):
     dispatch is not run: negotiation, parsers and renderers cost more than the endpoint's work.
     """
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer, whatever happens."""
         try:
             response = self._answer(request, *args, **kwargs)
@@ -154,7 +154,7 @@ class Endpoint(APIView):
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """What comes before the method.
 
         Raises:

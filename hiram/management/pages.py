@@ -90,7 +90,7 @@ def _keeper(state: State) -> str:
 def configuration() -> str:
     """`docs/configuration.md`; by a process of its own, whose environment says nothing else."""
     clean = {"PATH": os.environ.get("PATH", ""), **_PLACEHOLDERS, **_NEEDED}
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "manage.py", "docs", "--table"],
         env=clean,
         cwd=settings.BASE_DIR,

@@ -29,7 +29,7 @@ def provider(service: str, endpoint: str) -> TracerProvider:
     resource = Resource.create(
         {
             "service.name": f"hiram-{service}",
-            "service.version": getattr(hiram, "__version__", "unknown"),
+            "service.version": hiram.__version__,
             "service.instance.id": str(uuid4()),
         }
     )

@@ -7,7 +7,6 @@ counted, and delivery goes on.
 
 from __future__ import annotations
 
-import atexit
 import json
 import logging
 import os
@@ -102,7 +101,6 @@ class LogWriter(logging.Handler):
         self._limit = lines
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
-        atexit.register(self.flush)
 
     def _begin(self) -> None:
         # A child of a fork has neither the thread nor a right to its parent's lines.
@@ -127,7 +125,7 @@ class LogWriter(logging.Handler):
             self._thread.start()
 
     def flush(self) -> None:
-        """Wait until all is written, for at most a second."""
+        """Wait until all is written, for at most a second; `logging` does so at exit."""
         end = time.monotonic() + _FLUSH_SECONDS
         while (self._busy or not self._lines.empty()) and time.monotonic() < end:
             time.sleep(_FLUSH_STEP_SECONDS)

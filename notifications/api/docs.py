@@ -103,7 +103,8 @@ def _filter(name: str) -> OpenApiParameter:
 send = extend_schema(
     operation_id="sendNotification",
     summary="Send a notification",
-    description="202 says: it is committed to the database together with the work to be done.",
+    description="202 says: it is committed to the database together with the work to be done. The"
+    " body may have 1 MiB, and with attachments, where they are enabled, 16 MiB.",
     tags=_TAGS,
     request=Send,
     parameters=[_KEY, _PREFER, _REPLAYED, _LOCATION],
@@ -120,7 +121,8 @@ batch = extend_schema(
     operation_id="sendNotifications",
     summary="Send many notifications",
     description="Up to 1,000 in one transaction. `atomic` (the default) accepts all or refuses"
-    " all with 422; `partial` accepts those that can be, and says what is wrong with the others.",
+    " all with 422; `partial` accepts those that can be, and says what is wrong with the others. The"
+    " body may have 16 MiB.",
     tags=_TAGS,
     request=Batch,
     parameters=[_KEY, _REPLAYED],

@@ -16,9 +16,9 @@ Moment = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-31T12:00:00.000000Z"]),
 ]
-Outcome = Literal[tuple(AttemptRow.Outcome.values)]  # type: ignore[valid-type]
-ChannelName = Literal[tuple(channels)]  # type: ignore[valid-type]
-ModeName = Literal[tuple(Mode.values)]  # type: ignore[valid-type]
+Outcome = Annotated[str, Field(json_schema_extra={"enum": [*AttemptRow.Outcome.values]})]
+ChannelName = Annotated[str, Field(json_schema_extra={"enum": [*channels]})]
+ModeName = Annotated[str, Field(json_schema_extra={"enum": [*Mode.values]})]
 NotificationId = Annotated[
     str,
     Field(pattern="^ntf_[0-9A-HJKMNP-TV-Z]{26}$", examples=["ntf_01M7XPVS3MEJ8V36AJKWHG10T2"]),
@@ -32,11 +32,13 @@ class Accepted(BaseModel):
     status: Literal["accepted"]
 
 
-class Copy(BaseModel):
+class CopyRecord(BaseModel):
     """What became of one address of cc or bcc."""
 
     address: str
-    outcome: str
+    accepted: bool
+    code: str
+    detail: str
 
 
 class AttemptRecord(BaseModel):
@@ -55,7 +57,7 @@ class AttemptRecord(BaseModel):
     shadow: bool
     payload_sha256: str | None
     provider_message_id: str | None
-    copies: list[dict[str, Any]] | None = Field(description="What became of cc and bcc.")
+    copies: list[CopyRecord] | None = Field(description="What became of cc and bcc.")
     started_at: Moment
     finished_at: Moment | None
 

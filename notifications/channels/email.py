@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from notifications.channel import (
-    RECIPIENT_CHARACTERS,
     ONE_LINE_PATTERN,
+    RECIPIENT_CHARACTERS,
     Body,
     Request,
     octets,

@@ -59,7 +59,10 @@ SenderName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=16),
     AfterValidator(sender_name),
-    Field(examples=["+14155550100", "Acme"]),
+    Field(
+        examples=["+14155550100", "Acme"],
+        json_schema_extra={"pattern": f"^(?:{_SENDER.pattern})$"},
+    ),
 ]
 
 

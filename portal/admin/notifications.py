@@ -210,6 +210,6 @@ class NotificationAdmin(ScopedAdmin):
             tenant="" if access_of(request).is_single else row.tenant.name,
             own=own,
             content=None if own else content_of(row),
-            steps=timeline(row),
+            steps=timeline(row, workers=access_of(request).operator),
         )
         return TemplateResponse(request, "portal/notification.html", page)

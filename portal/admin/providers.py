@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import register
 from django.forms import ModelForm
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
@@ -147,6 +147,15 @@ class ProviderAdmin(ScopedAdmin):
             obj.pk = providers.add(obj.tenant_id, new).pk
         if "shared" in form.changed_data:
             Provider.objects.filter(pk=obj.pk).update(shared=given["shared"])
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """As everywhere; what somebody else did at the same moment is said."""
+        try:
+            found: HttpResponse = super().changeform_view(request, *args, **kwargs)
+        except Problem as problem:
+            messages.error(request, problem.detail)
+            return HttpResponseRedirect(self.link("changelist"))
+        return found
 
     def delete_model(self, request: HttpRequest, obj: Provider) -> None:
         """Remove it the one way there is."""

@@ -23,12 +23,12 @@ class LoginForm(AuthenticationForm):
     }
 
     def clean_username(self) -> str:
-        """The account's own address where there is one, else lower case."""
+        """The account's own address where there is one."""
         typed: str = self.cleaned_data["username"]
         try:
             return User.objects.get_by_natural_key(typed).email
         except User.DoesNotExist:
-            return typed.lower()
+            return typed
 
     def confirm_login_allowed(self, user: Any) -> None:
         """Every active account: who is no tenant's member yet logs in to accept an invitation."""

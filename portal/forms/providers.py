@@ -20,6 +20,7 @@ from unfold.widgets import (
 
 from delivery.accounts import TEXT_CHARACTERS, check
 from delivery.driver import Driver
+from delivery.providers import WHITHER
 from delivery.shelves import drivers
 from hiram.lib.vault import SealBroken
 from notifications.channel import one_line
@@ -27,9 +28,6 @@ from portal.forms.tenant import TenantForm
 from tenants.models import Provider
 
 SETTING, SECRET = "settings", "credentials"
-
-WHITHER = {"host", "port", "security", "api_url"}
-"""Settings that say where secrets are sent to, and how openly."""
 
 
 def field_name(group: str, name: str) -> str:
@@ -72,7 +70,7 @@ class ProviderForm(TenantForm):
         values, given = self._given(SETTING), self._given(SECRET)
         if cleaned.get("shared") and self.tenant and not self.tenant.is_system:
             self.add_error("shared", "Only the system tenant's providers can be shared.")
-        if False and set(self.kept) - set(given):
+        if self._moves(values) and set(self.kept) - set(given):
             self.add_error(None, "Secrets are sent to another place now: enter them again.")
         if not self.errors:
             self._check(values, self.kept | given)

@@ -34,8 +34,8 @@ class Step:
     after: str = ""
 
 
-def timeline(notification: Notification) -> list[Step]:
-    """The newest 200 steps, oldest first."""
+def timeline(notification: Notification, *, workers: bool) -> list[Step]:
+    """The newest 200 steps, oldest first; the worker of an attempt is named where asked for."""
     attempts = Attempt.objects.filter(
         subject_id=notification.pk, tenant_id=notification.tenant_id
     ).order_by("-started_at", "-id")[:ENTRIES]
@@ -45,15 +45,16 @@ def timeline(notification: Notification) -> list[Step]:
         .exclude(type="notification.attempted")
         .order_by("-created_at", "-id")[:ENTRIES]
     )
-    steps = [*map(_attempt, attempts), *map(_event, events)]
+    steps = [*(_attempt(a, workers=workers) for a in attempts), *map(_event, events)]
     steps.sort(key=lambda step: step.at)
     for before, step in pairwise(steps):
         step.after = f"+{duration_in_words((step.at - before.at).total_seconds())}"
     return steps[-ENTRIES:]
 
 
-def _attempt(attempt: Attempt) -> Step:
+def _attempt(attempt: Attempt, *, workers: bool) -> Step:
     where = " · ".join(part for part in (attempt.provider_name, attempt.driver) if part)
+    worker = attempt.worker if workers else ""
     taken = attempt.finished_at and attempt.finished_at - attempt.started_at
     took = duration_in_words(taken.total_seconds()) if taken else ""
     return Step(
@@ -61,13 +62,16 @@ def _attempt(attempt: Attempt) -> Step:
         title=f"Attempt {attempt.number}: {attempt.get_outcome_display()}",
         colour=OUTCOME_COLOURS.get(attempt.outcome, "info"),
         text=_said(attempt),
-        details=[(label, text) for label, text in _facts(attempt, where, took) if text],
+        details=[
+            (label, text)
+            for label, text in [*_facts(attempt, where, took), ("Worker", worker)]
+            if text
+        ],
     )
 
 
 def _said(attempt: Attempt) -> str:
-    fault = f" {reason_in_words(attempt.fault)}" if attempt.fault else ""
-    return OUTCOMES.get(attempt.outcome, "") + fault
+    return f"{reason_in_words(attempt.fault)} {OUTCOMES.get(attempt.outcome, '')}".strip()
 
 
 def _facts(attempt: Attempt, where: str, took: str) -> list[tuple[str, str | None]]:
@@ -80,7 +84,6 @@ def _facts(attempt: Attempt, where: str, took: str) -> list[tuple[str, str | Non
         ("Provider's id", attempt.provider_message_id),
         ("Copies", _copies(attempt.copies)),
         ("SHA-256 of the payload", attempt.payload_sha256),
-        ("Worker", attempt.worker),
         ("Id", ids.show("att", attempt.pk)),
     ]
 

@@ -46,8 +46,8 @@ OUTCOMES = {
     "started": "The call is under way, or its worker died in it.",
     "sent": "The provider took it.",
     "shadow_would_send": "Shadow: everything was done but the call itself.",
-    "refused": "The provider surely did not take it; it is tried again.",
-    "rejected": "The provider will never take it.",
+    "refused": "It was surely not taken, and is tried again.",
+    "rejected": "It is not tried again.",
     "unknown": "The answer was lost: the provider may have taken it.",
     "abandoned": "The worker died in the call: the provider may have taken it.",
 }

@@ -56,6 +56,7 @@ class ApiKey(TenantRow):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
+        verbose_name = "API key"
         indexes = [models.Index("tenant", "created_at", name="api_key_by_tenant")]
 
     def __str__(self) -> str:

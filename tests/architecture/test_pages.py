@@ -57,7 +57,7 @@ def test_the_environment_is_read_in_one_module() -> None:
 
 
 def test_the_command_tells_whether_pages_are_stale() -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "manage.py", "docs", "--check", "--json"],
         cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import psycopg
 import redis
 import requests
 
 from tests.chaos.load import Posted, made
 from tests.embedded.waiting import lives, until
 from tests.street.instance import Instance
-from tests.street.processes import children, family, send
+from tests.street.processes import children, family, frozen, send
 from tests.street.tenant import OWED, Tenant
 
 RECOVERY_SECONDS = 90
 GRACE_SECONDS = 3
+FROZEN_SECONDS = 4
 
+_DISCONNECT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 _OPEN = """
 SELECT count(*) FROM notifications_attempt
  WHERE outcome = 'started' AND split_part(worker, ':', 2)::int = ANY(%s)
@@ -63,6 +68,9 @@ class Nemesis:
             "kill -9 web's child": self._kill_web_child,
             "kill -9 redis": lambda: self._kill("redis"),
             "flushall": self._flush,
+            "freeze redis": lambda: self._freeze("redis"),
+            "freeze postgres": lambda: self._freeze("postgres"),
+            "end every connection to postgres": self._disconnect,
             "kill -9 postgres": lambda: self._kill("postgres"),
             "postgres immediate": lambda: self._kill("postgres", signal.SIGQUIT),
         }
@@ -135,14 +143,20 @@ class Nemesis:
 
     def _stop_child(self) -> int:
         victims = self._child()
-        send(signal.SIGSTOP, *victims)
-        try:
+        with frozen(*victims):
             in_flight = self._open(victims)
-            ends = time.monotonic() + self.lease + GRACE_SECONDS
-            until(lambda: time.monotonic() > ends, RECOVERY_SECONDS)
-        finally:
-            send(signal.SIGCONT, *victims)
+            pass_by(self.lease + GRACE_SECONDS)
         return in_flight
+
+    def _freeze(self, name: str) -> int:
+        with frozen(*family(self.instance.pid(name))):
+            pass_by(FROZEN_SECONDS)
+        return 0
+
+    def _disconnect(self) -> int:
+        with self.instance.database() as database:
+            database.execute(_DISCONNECT)
+        return 0
 
     def _kill_web_child(self) -> int:
         granian = self._children("web")[0]
@@ -156,7 +170,12 @@ class Nemesis:
         return 0
 
     def _open(self, victims: list[int]) -> int:
-        with psycopg.connect(self.instance.environment("DATABASE_URL")) as database:
+        with self.instance.database() as database:
             row = database.execute(_OPEN, [victims]).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def pass_by(seconds: float) -> None:
+    """Let time pass: how long something stands still is the fault itself."""
+    threading.Event().wait(seconds)

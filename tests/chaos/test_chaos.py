@@ -27,8 +27,6 @@ NAMES = ["beat", "postgres", "redis", "relay", "simulator", "web", "worker"]
 CONNECTIONS = 100
 """Two web processes of 8 threads, workers, relay, operations and administration need a third."""
 
-_OWED = "SELECT count(*) FROM notifications_outboxmessage"
-_HASTEN = "UPDATE notifications_outboxmessage SET due_at = now() WHERE leased_by IS NULL"
 _CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
 
@@ -93,15 +91,7 @@ def play(instance: Instance, form: Form, seed: int) -> tuple[Nemesis, Load]:
 def drain(instance: Instance, form: Form) -> float:
     """Wait until nothing is owed; how long that took, in seconds."""
     began = time.monotonic()
-    with instance.database() as database:
-
-        def paid() -> bool:
-            if not form.patient:
-                database.execute(_HASTEN)
-            [[owed]] = database.execute(_OWED).fetchall()
-            return owed == 0
-
-        until(paid, form.drain_seconds)
+    until(lambda: instance.owed(hasten=not form.patient) == 0, form.drain_seconds)
     return time.monotonic() - began
 
 
@@ -127,8 +117,8 @@ def table(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger, drained: floa
             f"{b.at:6.1f}  {b.name:<32} {b.in_flight:>9} {b.accepted:>8.1f} s {b.delivered:>8.1f} s"
             for b in nemesis.blows
         ),
-        f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}, "
-        + f"duplicates {ledger.duplicates}, drained in {drained:.1f} s",
+        f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}",
+        f"duplicates {ledger.duplicates}, drained in {drained:.1f} s",
         f"clients saw {dict(load.troubles)}",
         *ledger.findings,
     ]

@@ -144,44 +144,43 @@ def test_a_lock_that_is_not_had_in_time_asks_to_come_again(live: Api) -> None:
     assert stored() == {}
 
 
+def nemesis(stop: threading.Event) -> int:
+    """Cut accepting connections until `stop`; how many."""
+    cut = 0
+    try:
+        while not stop.wait(0.02):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    " AND query LIKE '%fresh AS%' AND random() < 0.5"
+                )
+                cut += cursor.fetchone()[0]
+    finally:
+        connections.close_all()
+    return cut
+
+
+def until_accepted(live: Api, index: int) -> str:
+    """Post again with the same key until it is answered, as a client does; the id."""
+    try:
+        while True:
+            said = live.post(email(subject=f"{index}"), Idempotency_Key=f"{index}")
+            if said.status == 202:
+                return str(said.body["id"])
+            assert said.status in {409, 503}, said.body
+    finally:
+        connections.close_all()
+
+
 def test_terminations_all_the_time_lose_and_double_nothing(live: Api) -> None:
-    """Each post is repeated with its key until it is answered, as a client does."""
     stop = threading.Event()
-
-    def nemesis() -> int:
-        cut = 0
-        try:
-            while not stop.wait(0.02):
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                        " AND query LIKE '%fresh AS%' AND random() < 0.5"
-                    )
-                    cut += cursor.fetchone()[0]
-        finally:
-            connections.close_all()
-        return cut
-
-    def post(index: int) -> tuple[str, int]:
-        tries = 0
-        try:
-            while True:
-                tries += 1
-                said = live.post(email(subject=f"{index}"), Idempotency_Key=f"{index}")
-                if said.status == 202:
-                    return said.body["id"], tries
-                assert said.status in {409, 503}, said.body
-        finally:
-            connections.close_all()
-
     with ThreadPoolExecutor(9) as pool:
-        nemesis_done = pool.submit(nemesis)
-        done = list(pool.map(post, range(POSTS)))
+        cuts = pool.submit(nemesis, stop)
+        done = list(pool.map(lambda index: until_accepted(live, index), range(POSTS)))
         stop.set()
-        cut = nemesis_done.result(timeout=SECONDS)
-    assert cut > 0, "the run injected no fault"
-    assert len({shown for shown, _ in done}) == POSTS
+        assert cuts.result(timeout=SECONDS) > 0, "the run injected no fault"
+    assert len(set(done)) == POSTS
     assert stored() == {
         "Notification": POSTS, "Content": POSTS, "Event": POSTS, "OutboxMessage": POSTS, "Lane": 1,
         "IdempotencyRecord": POSTS,

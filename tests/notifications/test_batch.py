@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from hiram.lib import ids
 from notifications.models import Content, Event, Lane, Notification, OutboxMessage

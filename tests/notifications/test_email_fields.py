@@ -193,7 +193,7 @@ def message(request: EmailRequest) -> Message:
         Attachment(a["filename"], a["content_type"], base64.b64decode(a["content"]))
         for a in content.pop("attachments", ())
     )
-    lists = {name: tuple(content.pop(name, ())) for name in ("cc", "bcc")}
+    lists: dict[str, Any] = {name: tuple(content.pop(name, ())) for name in ("cc", "bcc")}
     at = datetime(2026, 1, 31, tzinfo=UTC)
     return Message("ntf_1", "email", request.address, at, attachments=files, **lists, **content)
 

@@ -39,7 +39,7 @@ def test_the_sets_divide_the_states() -> None:
     assert not STORED & UNSTORED
     assert STORED == OWED | SETTLED
     assert not OWED & SETTLED
-    assert OWED == {S.ACCEPTED, S.SCHEDULED, S.HELD}
+    assert {S.ACCEPTED, S.SCHEDULED, S.HELD} == OWED
 
 
 @pytest.mark.parametrize(("start", "end"), [

@@ -18,7 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import DjangoDbBlocker
 
 from hiram.ops.server import Server
+from tests.embedded.waiting import until
 from tests.ops.stall import Stall
+from tests.ops.web import Web, granian
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def serving(**options: Any) -> Iterator[Port]:
         finally:
             server.shutdown()
             thread.join()
+            until(lambda: not [t for t in threading.enumerate() if t.name == "probe"])
             server.checks.close()
             server.figures.close()
 
@@ -118,3 +121,9 @@ def postgresql_at(number: int) -> Iterator[None]:
         patch.setitem(connections["default"].settings_dict, "HOST", "127.0.0.1")
         patch.setitem(connections["default"].settings_dict, "PORT", str(number))
         yield
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with granian(tmp_path_factory.mktemp("web")) as found:
+        yield found

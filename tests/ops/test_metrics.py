@@ -18,9 +18,8 @@ from hiram.lib import ids
 from hiram.ops.totals import Totals, tidy
 from hiram.telemetry.metrics import HOST
 from notifications.models import Lane, OutboxMessage
-from tenants.models import Tenant
+from tenants.models import Provider, Tenant
 from tests.embedded.waiting import until
-from tests.factories import ProviderFactory, TenantFactory
 from tests.ops.conftest import Port, serving
 
 COUNTS = """
@@ -147,7 +146,7 @@ def test_an_empty_folder(folder: Path) -> None:
 
 @pytest.fixture
 def tenant(transactional_db: None) -> Tenant:
-    return TenantFactory()
+    return Tenant.objects.create(name="Canary and Sons")
 
 
 def lane(tenant: Tenant, topic: str, rank: int, *, reason: str | None = None) -> Lane:
@@ -178,28 +177,33 @@ def owe(lane: Lane, *due_seconds: float) -> None:
     )
 
 
+def provider(tenant: Tenant) -> Provider:
+    name = str(ids.new())
+    return Provider.objects.create(tenant=tenant, name=name, channel="email", driver="smtp")
+
+
 @pytest.fixture
 def owed(tenant: Tenant) -> None:
     owe(lane(tenant, "email", 0), -5, -60, 30)
     owe(lane(tenant, "email", 1), 20)
-    owe(lane(TenantFactory(), "email", 0), -600)
+    owe(lane(Tenant.objects.create(name="Other"), "email", 0), -600)
     owe(lane(tenant, "sms", 2), -1)
     owe(lane(tenant, "sms", 0, reason="no_provider"), -9_000)
     owe(lane(tenant, "sms", 1, reason="somebody's own words"))
     ProviderHealth.objects.create(
         tenant=tenant,
-        provider=ProviderFactory(tenant=tenant),
+        provider=provider(tenant),
         paused_at=timezone.now(),
         reason="auth",
     )
     ProviderHealth.objects.create(
         tenant=tenant,
-        provider=ProviderFactory(tenant=tenant),
+        provider=provider(tenant),
         open_until=timezone.now() + timedelta(minutes=1),
     )
     ProviderHealth.objects.create(
         tenant=tenant,
-        provider=ProviderFactory(tenant=tenant),
+        provider=provider(tenant),
         open_until=timezone.now() - timedelta(minutes=1),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from portal.management.commands.create_operator import VARIABLE
-from tenants.models import User
+from tenants.models import Tenant, User
 from tests.portal.conftest import PASSWORD
 
 
@@ -37,6 +37,7 @@ def test_an_operator_is_made(db: None, password_file: str) -> None:
     assert shown["id"].startswith("usr_")
     assert (user.is_operator, user.is_active, user.name) == (True, True, "Olga")
     assert user.check_password(PASSWORD)
+    assert Tenant.objects.filter(is_system=True).count() == 1
 
 
 def test_the_password_from_the_environment(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,11 @@ def test_hirams_own_mails_do_not_show_their_links(people: People, ours: World) -
     assert "OUR subject" in page
 
 
+def _plain(page: str) -> str:
+    timeline = page[page.index("hiram-timeline") :]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", timeline)).split())
+
+
 def test_the_timeline_tells_everything_in_order(people: People, ours: World) -> None:
     [row] = post(ours.tenant)
     began = Notification.objects.get(pk=row.pk).created_at
@@ -103,14 +108,15 @@ def test_the_timeline_tells_everything_in_order(people: People, ours: World) -> 
     type(sent).objects.filter(pk=sent.pk).update(created_at=began + timedelta(seconds=64.25))
     _settle(row, "sent")
     page = people["viewer"].get(_detail(row)).content.decode()
-    timeline = page[page.index("hiram-timeline") :]
-    plain = " ".join(unescape(re.sub(r"<[^>]+>", " ", timeline)).split())
+    plain = _plain(page)
     expected = [
         "Accepted", "Attempt 1: Unknown", "+1.0 s", "the provider may have taken it",
         "Through primary · smtp", "Took 3.2 s", "Said the connection was cut",
         "Attempt 2: Sent", "+1 min 3 s", "The provider took it.", "Took 37 ms",
         "Answer 250 2.0.0", "Provider's id abc", "Copies c@x.example: no", "Sent", "+50 ms",
     ]  # fmt: skip
+    assert "Worker" not in plain
+    assert "Worker worker" in _plain(people["operator"].get(_detail(row)).content.decode())
     places: list[int] = []
     for text in expected:
         assert text in plain[places[-1] if places else 0 :], text

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 import pytest
 import requests
 
-from delivery.simulator.server import Simulator
+from delivery.simulator.server import Config, Simulator
 
 
 def mail(number: int, to: str = "b@shop.test", **headers: str) -> EmailMessage:
@@ -196,3 +196,15 @@ def test_the_guide_names_the_recipients_that_need_no_order(sim):
         f"{local}@simulator.test"
         for local in ("bounce", "cut", "drop", "refuse", "slow", "throttle")
     ]
+
+
+def test_a_browser_is_sent_to_the_page_and_a_program_is_not() -> None:
+    with Simulator(Config(page="http://127.0.0.1:1/portal/mailbox/")) as sim:
+        shown = requests.get(
+            sim.http_url, headers={"Accept": "text/html"}, allow_redirects=False, timeout=5
+        )
+        assert (shown.status_code, shown.headers["location"]) == (
+            303,
+            "http://127.0.0.1:1/portal/mailbox/",
+        )
+        assert requests.get(sim.http_url, timeout=5).json()["messages"] == 0

@@ -23,6 +23,7 @@ from hiram.embedded.home import Home
 from hiram.embedded.launch import launch
 from tests.embedded.waiting import lives, until
 from tests.street.mailbox import Mailbox
+from tests.street.processes import family, send
 from tests.street.tenant import Tenant
 
 START_SECONDS = 180
@@ -62,7 +63,14 @@ class Instance:
         self._tenants: dict[str, list[Tenant]] = {"live": [], "shadow": []}
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start everything, for the first time or again, and wait until it is ready."""
         self.home.make()
+        log = self.home.log / "hiram.log"
+        self._said_before = log.stat().st_size if log.exists() else 0
         with (self.home.log / "up.log").open("ab") as output:
             # In the foreground, so that it ends when we do, however we end.
             self._supervisor = launch(
@@ -76,7 +84,6 @@ class Instance:
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(
         self,
@@ -94,10 +101,21 @@ class Instance:
             self._supervisor.wait(STOP_SECONDS)
             self._supervisor = None
 
+    def crash(self) -> None:
+        """Kill everything at once, as a power cut does."""
+        assert self._supervisor is not None
+        victims = family(self._supervisor.pid)
+        send(signal.SIGSTOP, *victims)
+        victims = family(self._supervisor.pid)
+        send(signal.SIGKILL, *victims)
+        self._supervisor.wait(STOP_SECONDS)
+        self._supervisor = None
+        until(lambda: not any(lives(victim) for victim in victims))
+
     def _started(self) -> bool:
         assert self._supervisor is not None
         assert self._supervisor.poll() is None, f"up ended: {self.log()[-4000:]}"
-        return " up        ready\n" in self.log()
+        return " up        ready\n" in self.log(self._said_before)
 
     @property
     def url(self) -> str:
@@ -114,10 +132,10 @@ class Instance:
         """The simulator."""
         return Mailbox(self.facts["simulator_url"])
 
-    def log(self) -> str:
-        """What all processes said."""
+    def log(self, after: int = 0) -> str:
+        """What all processes said, from so many octets on."""
         path = self.home.log / "hiram.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return path.read_bytes()[after:].decode(errors="replace") if path.exists() else ""
 
     def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end."""
@@ -182,6 +200,18 @@ class Instance:
         return psycopg.connect(
             self.environment("DATABASE_URL"), autocommit=True, connect_timeout=5
         )
+
+    def owed(self, *, hasten: bool = False) -> int:
+        """How many notifications are owed; with `hasten` those that wait for a retry are due."""
+        with self.database() as database:
+            if hasten:
+                database.execute(
+                    "UPDATE notifications_outboxmessage SET due_at = now()"
+                    " WHERE leased_by IS NULL AND due_at > now()"
+                )
+            row = database.execute("SELECT count(*) FROM notifications_outboxmessage").fetchone()
+        assert row is not None
+        return int(row[0])
 
     @contextmanager
     def gone(self, name: str) -> Iterator[None]:

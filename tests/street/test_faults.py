@@ -120,6 +120,12 @@ def test_a_worker_asked_to_stop_ends_its_calls_first(instance, tenant, how):
         stop_worker(instance, tenant, slow)
 
 
+def ending(instance: Instance, pid: int) -> str:
+    """How the process ended, as the supervisor says."""
+    said = re.compile(rf" up +\w+ \(pid {pid}\) (.+)\n")
+    return until(lambda: said.search(instance.log()))[1]
+
+
 def stop_worker(instance, tenant, slow):
     pid = instance.pid("worker")
     members = family(pid)
@@ -136,7 +142,7 @@ def stop_worker(instance, tenant, slow):
         os.kill(pid, signal.SIGTERM)
         open_at_the_signal = calling()
         until(lambda: not any(lives(member) for member in members), 40)
-    assert f"worker (pid {pid}) ended with 0" in instance.log()
+    assert ending(instance, pid) == "ended with 0"
     arrived_once(tenant, made)
     for notification in open_at_the_signal:
         assert [a["outcome"] for a in tenant.get(notification)["attempts"]] == ["sent"]
@@ -152,6 +158,6 @@ def test_a_web_process_asked_to_stop_answers_first(instance, tenant):
         os.kill(pid, signal.SIGTERM)
         assert instance.ops("/readyz")[0] in (0, 503)
         until(lambda: not lives(pid), 40)
-    assert re.search(rf"web \(pid {pid}\) ended with 0", instance.log())
+    assert ending(instance, pid) == "ended with 0"
     until(instance.ready, RECOVERY_SECONDS)
     arrived_once(tenant, [notification])

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
-import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from prometheus_client import REGISTRY
-from pytest_django import Settings
 
 from hiram import telemetry
-from hiram.telemetry import context, traces
+from hiram.telemetry import context
 from hiram.telemetry.middleware import Watch
 from tests.telemetry.receiver import Receiver
 
 CANARY = "canary4711"
-
-
-@pytest.fixture
-def tracing(settings: Settings) -> Iterator[Receiver]:
-    traces._state.pid = 0
-    with Receiver() as receiver:
-        settings.OTLP_ENDPOINT = receiver.url
-        telemetry.start("test")
-        yield receiver
-        telemetry.stop()
-    traces._state.pid = 0
 
 
 def served(method: str, route: str, status: int) -> float:

@@ -13,7 +13,6 @@ from django.core.management.base import BaseCommand
 from delivery.claim import leased
 from delivery.deliver import deliver_claim
 
-
 MEMORY_OCTETS = 1024 * 1024 * 1024
 CPU_SECONDS = 60
 

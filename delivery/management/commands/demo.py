@@ -119,7 +119,8 @@ def _provider(tenant: Tenant, wanted: NewProvider, *, moving: tuple[str, ...]) -
         return
     fresh = {name: wanted.settings[name] for name in moving}
     if found.driver == wanted.driver and fresh != {n: found.settings.get(n) for n in moving}:
-        change(found, rest.validate(ProviderChange, {"settings": fresh}))
+        secrets_again = {"settings": fresh, "credentials": wanted.credentials}
+        change(found, rest.validate(ProviderChange, secrets_again))
 
 
 def _key(tenant: Tenant, mode: str, text: str | None) -> str:

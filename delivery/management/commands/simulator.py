@@ -59,6 +59,7 @@ class Command(BaseCommand):
             http_port=options["http_port"],
             home=options["home"],
             allowed_hosts=HOSTS,
+            page=f"{settings.PUBLIC_URL}/portal/mailbox/",
         )
         try:
             with Simulator(config) as simulator:

@@ -15,6 +15,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from hiram.lib import ids
+from portal.mails import ensure_system_tenant
 from tenants.models import User
 
 VARIABLE = "HIRAM_OPERATOR_PASSWORD"
@@ -27,7 +28,8 @@ class Command(BaseCommand):
         "Create an operator, who sees and manages every tenant. The password is asked for, or"
         f" read from --password-file or the variable {VARIABLE}; it is no argument, since those"
         " show in the list of processes. An account that exists becomes an operator and gets the"
-        " password, if one is given."
+        " password, if one is given. The system tenant, whose providers carry Hiram's own mails,"
+        " is made too where it is missing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,6 +53,7 @@ class Command(BaseCommand):
         if password is None and made:
             password = _asked()
         _write(user, name, password)
+        ensure_system_tenant()
         shown = {"id": ids.show("usr", user.pk), "email": user.email, "created": made}
         if options["json"]:
             self.stdout.write(json.dumps(shown))

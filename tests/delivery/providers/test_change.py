@@ -190,3 +190,15 @@ def test_credentials_that_cannot_be_read_must_be_given_anew(ours: Caller) -> Non
     assert (said.body["outcome"], said.body["fault"]) == ("failed", "bad_account")
     said = ours.patch(path(provider), {"credentials": {"password": CANARY}})
     assert (said.status, said.body["credentials_set"]) == (200, ["password"])
+
+
+def test_a_stored_secret_does_not_follow_to_another_host(ours: Caller) -> None:
+    provider = made(ours, with_login())
+    elsewhere = {"settings": {"host": "127.0.0.2"}}
+
+    said = ours.patch(path(provider), elsewhere)
+    assert (said.status, said.errors) == (422, [("/credentials/password", "required")])
+    assert ours.get(path(provider)).body == provider
+
+    said = ours.patch(path(provider), elsewhere | {"credentials": {"password": CANARY}})
+    assert (said.status, said.body["settings"]["host"]) == (200, "127.0.0.2")

@@ -1,0 +1,36 @@
+"""Everything is killed at once, in the middle of calls, and started again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.embedded.waiting import until
+
+pytestmark = pytest.mark.xdist_group("street")
+
+SECONDS = 90
+
+
+def test_after_a_power_cut_all_goes_on(instance, tenant):
+    until(instance.ready, SECONDS)
+    slow = {"target": "smtp", "kind": "slow", "seconds": 4, "match": {"recipient": tenant.to("*")}}
+    with instance.mailbox.ordered(**slow):
+        body = {"notifications": [tenant.letter(f"n{number}") for number in range(60)]}
+        answer = tenant.ask("POST", "/v1/notifications/batch", body)
+        made = [item["id"] for item in answer.json()["data"]]
+        until(lambda: "sending" in {tenant.get(key)["status"] for key in made[:10]})
+        in_flight = sum(tenant.get(key)["status"] == "sending" for key in made)
+        instance.crash()
+        instance.start()
+    assert instance.facts["api_key"]
+    until(lambda: instance.owed(hasten=True) == 0, SECONDS)
+    for key in made:
+        assert tenant.get(key)["status"] == "sent"
+    arrived = Counter(a["key"] for a in instance.mailbox.arrivals() if a["key"] in set(made))
+    assert set(arrived) == set(made)
+    assert arrived.total() - len(made) <= in_flight
+    report = instance.ask("audit")
+    assert (report["broken"], report["owed"]) == ([], 0)
+    assert report["accepted"] == report["terminal"]
