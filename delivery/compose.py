@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import connection
@@ -61,6 +62,18 @@ class Work:
             "driver": self.route and self.route.driver_name,
             "shadow": self.shadow,
         }
+
+    @property
+    def driver_name(self) -> str:
+        """The driver's key; `none` for what goes nowhere."""
+        return self.route.driver_name if self.route else "none"
+
+    @property
+    def server(self) -> str | None:
+        """The host that is called, for traces."""
+        fields = self.route and self.route.account.settings
+        url = getattr(fields, "api_url", "") or ""
+        return getattr(fields, "host", None) or urlsplit(url).hostname
 
     def send(self, timeout: float) -> Answer | Shadowed:
         """Call the provider once within `timeout` seconds, or only hash what it would be given."""

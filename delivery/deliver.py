@@ -172,7 +172,7 @@ def _traced(work: Work, number: int) -> Answer | Shadowed:
             channel=work.message.channel,
             tenant_id=ids.show("tnt", work.claim.tenant_id),
         ),
-        telemetry.calling(work.route.driver_name if work.route else "none") as span,
+        telemetry.calling(work.driver_name, work.server) as span,
     ):
         answer = work.send(settings.CALL_SECONDS)
         if isinstance(answer, Failed | Unknown):

@@ -84,7 +84,7 @@ def dispatch(looks: int) -> None:
     try:
         with pool.acquire(block=True) as broker:
             for _ in range(max(0, looks - waiting(broker))):
-                deliver.apply_async(expires=120, connection=broker)
+                deliver.apply_async(expires=120, connection=broker)  # type: ignore[call-arg]
     except (KombuError, *pool.connection.connection_errors) as error:
         # The workers' watchdogs look without being asked.
         logger.warning("cannot dispatch: %s", type(error).__name__)
@@ -190,6 +190,7 @@ def _begin_child(**_: Any) -> None:
 def _end_child(**_: Any) -> None:
     # Celery waits for its tasks, not for the calls that the watchdog began.
     delivery().finish()
+    telemetry.stop()
 
 
 @worker_init.connect

@@ -80,6 +80,11 @@ DATABASES = {
         },
     }
 }
+UNSAFE_DURABILITY = env.flag(
+    "HIRAM_UNSAFE_DURABILITY",
+    False,
+    about="serve although PostgreSQL may lose what it confirmed; only for throw-away test servers",
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis and the broker: hints only -------------------------------------------------------

@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import DatabaseError, OperationalError, connection, connections
 from django.http import HttpRequest
 
+from hiram import telemetry
 from hiram.lib import ids
 from hiram.lib.problems import Problem
 from hiram.lib.rest import Endpoint
@@ -111,6 +112,7 @@ class TenantEndpoint(Endpoint):
             Problem: 401, 403.
         """
         self.caller = authenticate(request)
+        telemetry.note(tenant_id=self.caller.tenant)
         # What HEAD tells, GET tells too.
         scope = self.scopes.get("GET" if request.method == "HEAD" else request.method or "")
         if scope and scope not in self.caller.scopes:

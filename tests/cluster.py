@@ -46,6 +46,7 @@ def _start() -> None:
     os.environ.setdefault("CELERY_BROKER_URL", os.environ["REDIS_URL"])
     os.environ |= {
         "HIRAM_ENV": "development",
+        "HIRAM_UNSAFE_DURABILITY": "1",
         "HIRAM_HOME": str(home),
         "HIRAM_SECRET_KEY": postgres.home.secret("HIRAM_SECRET_KEY"),
         "HIRAM_ENCRYPTION_KEYS": postgres.home.key("HIRAM_ENCRYPTION_KEYS"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 MEDIA_TYPE = "application/problem+json"
@@ -18,7 +17,6 @@ EXPLAINED: dict[str, tuple[int, str, str]] = {
     "forbidden": (403, "The API key lacks a scope", "The detail names the scope. Issue a key that has it."),
     "not-found": (404, "There is no such thing", "The id is unknown here. A key sees only its own tenant and mode."),
     "method-not-allowed": (405, "The method is not allowed here", "See the Allow header."),
-    "not-acceptable": (406, "Only JSON is served here", "Send `Accept: application/json` or none."),
     "request-timeout": (408, "The request took too long to arrive", "Send the whole request within 10 seconds."),
     "conflict": (409, "The state does not allow this", "The detail says what stands against it."),
     "idempotency-in-progress": (409, "The same Idempotency-Key is being worked on", "Try again after the seconds in Retry-After: the answer will be the first request's."),
@@ -84,14 +82,6 @@ class Problem(Exception):
     def encoded(self, *, base_url: str, request_id: str | None) -> bytes:
         """The body as UTF-8 JSON."""
         return json.dumps(self.body(base_url=base_url, request_id=request_id)).encode()
-
-
-def by_status(status: int) -> str:
-    """The general code of an HTTP status."""
-    codes = {s: code for code, (s, _, _) in reversed(EXPLAINED.items())}
-    return codes.get(
-        status, "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid"
-    )
 
 
 def pointer(*steps: str | int) -> str:

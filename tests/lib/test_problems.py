@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hiram.lib.problems import EXPLAINED, FieldError, Problem, by_status, pointer
+from hiram.lib.problems import EXPLAINED, FieldError, Problem, pointer
 
 BASE = "https://hiram.example"
 
@@ -54,20 +54,6 @@ def test_details_errors_headers_and_more() -> None:
 def test_an_unknown_code_is_a_programming_error() -> None:
     with pytest.raises(KeyError):
         Problem("no-such-code")
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (400, "malformed"), (401, "unauthenticated"), (403, "forbidden"), (404, "not-found"),
-        (405, "method-not-allowed"), (406, "not-acceptable"), (409, "conflict"),
-        (413, "too-large"), (415, "unsupported-media-type"), (422, "invalid"),
-        (429, "rate-limited"), (500, "internal"), (503, "unavailable"), (502, "internal"),
-        (418, "invalid"),
-    ],
-)  # fmt: skip
-def test_a_status_has_a_general_code(status: int, code: str) -> None:
-    assert by_status(status) == code
 
 
 def read(text: str) -> list[str]:

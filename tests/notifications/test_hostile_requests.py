@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import Client, RequestFactory
 
+from notifications.api import endpoints
+from notifications.api.endpoints import NotificationsEndpoint
 from notifications.models import Notification
 from tests.factories import email
 from tests.notifications.calls import BATCH, PATH, Api, Said
@@ -275,3 +280,51 @@ def test_a_head_of_many_headers_is_served(live: Api) -> None:
     odd: dict[str, str] = {f"X_Odd_{n}": "v" * 100 for n in range(200)}
     said: Said = live.post(email(), **odd)
     assert said.status == 202
+
+
+class TestAround:
+    """What stands around the endpoints."""
+
+    def test_no_session_no_cookie_no_csrf(self, live: Api) -> None:
+        said = live.post(email(), Cookie="hiram=abc; csrftoken=def", Origin="https://evil.example")
+        assert said.status == 202
+        assert not {"Set-Cookie", "Vary"} & set(said.headers)
+        assert said.headers["X-Content-Type-Options"] == "nosniff"
+
+    def test_the_host_that_is_named_does_not_matter(self, live: Api) -> None:
+        said = live.get(KNOWN, Host="evil.example")
+        assert said.status == 404
+        assert b"evil.example" not in said.raw
+
+    def test_pages_still_pass_everything_else(self) -> None:
+        page = Client().get("/portal/login/")
+        assert "csrftoken" in page.cookies
+        assert page.headers["X-Frame-Options"] == "DENY"
+        assert Client().get("/portal/login/", headers={"host": "evil.example"}).status_code == 400
+
+    def test_a_body_that_breaks_off_is_malformed(self, live: Api) -> None:
+        class Broken(io.RawIOBase):
+            def read(self, size: int = -1) -> bytes:
+                raise OSError("connection reset")
+
+        request = RequestFactory().post(
+            PATH, b"{}", "application/json", headers={"X-Api-Key": live.key}
+        )
+        request.environ["wsgi.input"] = Broken()
+        fresh = WSGIRequest(request.environ)
+        answer = NotificationsEndpoint.as_view()(fresh)
+        said = json.loads(answer.content)
+        assert (answer.status_code, said["code"]) == (400, "malformed")
+        assert said["detail"] == "The body ended before its announced length."
+
+    def test_what_nobody_foresaw_is_told_without_a_word_of_it(
+        self, live: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def broken(_: object) -> None:
+            raise ZeroDivisionError("secret words")
+
+        monkeypatch.setattr(endpoints, "checked", broken)
+        said = live.post(email())
+        assert (said.status, said.code) == (500, "internal")
+        assert b"secret" not in said.raw
+        assert "ZeroDivisionError" in caplog.text

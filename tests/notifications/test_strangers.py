@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 from django.utils import timezone
 
 from hiram.lib import ids
+from hiram.openapi import document
 from notifications.models import Notification
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
 from tenants.models.api_key import new_key
-from tests.factories import TenantFactory, email, make_key, post, shown
+from tests.factories import ProviderFactory, TenantFactory, email, make_key, post, shown
 from tests.notifications.calls import BATCH, PATH, Api, Said, api
 
 pytestmark = pytest.mark.django_db
@@ -177,3 +179,53 @@ def test_nothing_of_a_key_is_repeated(tenant: Tenant) -> None:
         assert text[8:] not in str(said.headers)
         if said.code != "invalid" and said.code != "bad-query":
             assert text[8:].encode() not in said.raw
+
+
+# Every operation that the document has, whoever wrote it.
+OPERATIONS = [
+    (method.upper(), path, operation)
+    for path, operations in json.loads(document())["paths"].items()
+    for method, operation in operations.items()
+]
+BODIES = {
+    "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
+    "changeProvider": {"name": "mine now"},
+    "testProvider": {"recipient": "a@x.org"},
+    "sendNotification": email(),
+    "sendNotifications": BATCH_BODY,
+}
+
+
+def body_of(operation: dict[str, Any]) -> Any:
+    return BODIES[operation["operationId"]] if "requestBody" in operation else b""
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), [o for o in OPERATIONS if "{" in o[1]])
+def test_no_operation_tells_anothers_id_from_an_unknown_one(
+    tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
+) -> None:
+    provider = ProviderFactory.create(tenant=tenant)
+    known = {"notification_id": mine, "provider_id": ids.show("prv", provider.pk)}
+    fresh = {
+        "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
+    }  # fmt: skip
+    stranger = api(TenantFactory.create())
+    foreign = stranger.ask(method, path.format(**known), body_of(operation))
+    unknown = stranger.ask(method, path.format(**fresh), body_of(operation))
+    assert (foreign.status, foreign.code) == (404, "not-found")
+    assert foreign.unnamed == unknown.unnamed
+    provider.refresh_from_db()
+    assert provider.name != "mine now"
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+def test_every_operation_needs_a_key_and_all_but_one_a_scope(
+    tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
+) -> None:
+    address = path.format(notification_id=mine, provider_id="prv_" + "0" * 26)
+    refused(Api().ask(method, address, body_of(operation)))
+    said = api(tenant, scopes=()).ask(method, address, body_of(operation))
+    if operation["operationId"] == "handshake":
+        assert said.status == 200
+    else:
+        assert (said.status, said.code) == (403, "forbidden")

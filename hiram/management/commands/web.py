@@ -13,9 +13,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, connection
 
 from hiram import env
-from hiram.ops import serve
+from hiram.ops import serve, unsafe_durability
 
 HOST = env.text("HIRAM_HOST", "127.0.0.1", about="the address `web` listens on")
 PORT = env.integer("HIRAM_PORT", 3357, least=1, about="the port of the API and the portal")
@@ -47,7 +48,12 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve until a stop signal."""
+        """Serve until a stop signal.
+
+        Raises:
+            CommandError: PostgreSQL may lose what it confirms, or a part ended by itself.
+        """
+        _check_durability()
         granian = subprocess.Popen(  # noqa: S603
             _command(), cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -63,6 +69,30 @@ class Command(BaseCommand):
             raise CommandError(f"granian ended with {granian.returncode}")
         if operations.failed:
             raise CommandError("the operations port failed")
+
+
+def _check_durability() -> None:
+    """A 202 says that the database has it: refuse to say so where that may not hold.
+
+    A database that is away is no reason to end: `/readyz` says so until it is back.
+
+    Raises:
+        CommandError: names the settings that are off.
+    """
+    if settings.UNSAFE_DURABILITY:
+        return
+    try:
+        with connection.cursor() as cursor:
+            unsafe = unsafe_durability(cursor)
+    except (OperationalError, InterfaceError):
+        return
+    finally:
+        connection.close()
+    if unsafe:
+        raise CommandError(
+            f"PostgreSQL could lose what it confirmed: {', '.join(unsafe)}. Switch this on, or"
+            " for a throw-away server set HIRAM_UNSAFE_DURABILITY=1."
+        )
 
 
 class _Operations(threading.Thread):
