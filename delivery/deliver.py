@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -22,7 +23,7 @@ from delivery.claim import Claim, begin, claim
 from delivery.compose import Crashed, Shadowed, Stuck, Work, compose
 from delivery.driver import Answer, Failed, Fault, Unknown
 from delivery.settle import Result, end, expired, settle, stuck
-from delivery.worker import release_dead
+from delivery.worker import release_dead, release_own
 from hiram import telemetry
 from hiram.lib import ids
 from hiram.telemetry import metrics
@@ -43,9 +44,10 @@ class Delivery:
         """Make `slots` threads; a fifth of them is kept free for the class high."""
         self._slots = slots
         self._reserved = max(1, slots // 5)
-        self._open = 0
+        self._open: set[tuple[UUID, int]] = set()
+        self._disturbed = False
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="slot")
-        self._results: queue.SimpleQueue[Result | None] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Claim, Result | None]] = queue.SimpleQueue()
         self._running = threading.Lock()
         self._finishing = False
         self.looked_at = time.monotonic()
@@ -73,7 +75,7 @@ class Delivery:
         self._release()
         while True:
             self.looked_at = time.monotonic()
-            free = self._slots - self._open
+            free = self._slots - len(self._open)
             ending = self._finishing or self.looked_at >= until or stopping()
             taken = self._take(free) if free and not ending else 0
             if not self._open and not taken:
@@ -91,43 +93,44 @@ class Delivery:
     def _take(self, free: int) -> int:
         """Claim rows and hand them to slots; the number claimed."""
         try:
+            if self._disturbed:
+                release_own(self._open)
+                self._disturbed = False
             claims = claim(free, reserved=self._reserved)
             metrics.claimed(len(claims))
             sound, suspects = poison.sort(claims)
             for work, number in prepare(sound):
-                self._start(self._call, work, number)
+                self._start(work.claim, lambda work=work, number=number: call(work, number))
             for suspect in suspects:
-                self._start(self._alone, suspect)
+                self._start(suspect, lambda suspect=suspect: poison.run_alone(suspect))
         except (OperationalError, InterfaceError) as error:
-            # What was claimed is due again when its lease ends.
+            self._disturbed = True
             _lost(error, "cannot claim")
             return 0
         return len(claims)
 
-    def _start(self, function: Callable[..., None], *arguments: object) -> None:
-        self._open += 1
-        self._pool.submit(function, *arguments)
+    def _start(self, claim: Claim, action: Callable[[], Result | None]) -> None:
+        self._open.add((claim.id, claim.fence))
+        self._pool.submit(self._act, claim, action)
 
-    def _call(self, work: Work, number: int) -> None:
-        self._results.put(call(work, number))
-
-    def _alone(self, suspect: Claim) -> None:
+    def _act(self, claim: Claim, action: Callable[[], Result | None]) -> None:
+        result = None
         try:
-            poison.run_alone(suspect)
+            result = action()
         finally:
-            self._results.put(None)
+            self._results.put((claim, result))
 
     def _finish(self, wait: float | None) -> int:
         """Settle the results there are, waiting up to `wait` seconds (None: for ever) for one."""
         try:
-            results = [self._results.get(timeout=wait)]
+            ended = [self._results.get(timeout=wait)]
         except queue.Empty:
             return 0
         while not self._results.empty():
-            results.append(self._results.get_nowait())
-        settle_for_sure([result for result in results if result is not None])
-        self._open -= len(results)
-        return len(results)
+            ended.append(self._results.get_nowait())
+        settle_for_sure([result for _, result in ended if result is not None])
+        self._open -= {(claim.id, claim.fence) for claim, _ in ended}
+        return len(ended)
 
 
 def prepare(claims: list[Claim]) -> list[tuple[Work, int]]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 from django.db import connection
 
@@ -26,7 +28,9 @@ SELECT DISTINCT leased_by FROM notifications_outboxmessage
 _RELEASE = """
 WITH left_behind AS MATERIALIZED (
   SELECT o.id, o.fence FROM notifications_outboxmessage o
-   WHERE o.leased_by = ANY(%s) AND o.due_at > now() ORDER BY o.id FOR UPDATE SKIP LOCKED
+   WHERE o.leased_by = ANY(%(workers)s) AND o.due_at > now()
+     AND (o.id, o.fence) NOT IN (SELECT * FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]))
+   ORDER BY o.id FOR UPDATE SKIP LOCKED
 ), abandoned AS (
   UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
     FROM left_behind l
@@ -34,9 +38,9 @@ WITH left_behind AS MATERIALIZED (
   RETURNING a.subject_id
 )
 UPDATE notifications_outboxmessage o
-   SET leased_by = NULL,
+   SET leased_by = NULL, claims = greatest(0, o.claims - %(forgiven)s),
        due_at = CASE WHEN o.id IN (SELECT subject_id FROM abandoned)
-                     THEN least(clock_timestamp() + make_interval(secs => %s), o.expires_at)
+                     THEN least(clock_timestamp() + make_interval(secs => %(wait)s), o.expires_at)
                      ELSE clock_timestamp() END
   FROM left_behind l WHERE o.id = l.id
 """
@@ -56,9 +60,32 @@ def release_dead() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_LEASED)
         dead = [worker for (worker,) in cursor.fetchall() if _is_dead(worker)]
-        if not dead:
-            return 0
-        cursor.execute(_RELEASE, [dead, UNKNOWN_LEAST_SECONDS])
+    return _release(dead) if dead else 0
+
+
+def release_own(but: Collection[tuple[UUID, int]]) -> int:
+    """Give back what this process has leased, `but` these ids with their fencing tokens.
+
+    For the rows of a claim that PostgreSQL went away with: no fault of theirs, so that claim does
+    not count against them. How many rows.
+    """
+    return _release([name()], but, forgiven=1)
+
+
+def _release(
+    workers: Sequence[str], but: Collection[tuple[UUID, int]] = (), *, forgiven: int = 0
+) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RELEASE,
+            {
+                "workers": list(workers),
+                "ids": [row_id for row_id, _ in but],
+                "fences": [fence for _, fence in but],
+                "forgiven": forgiven,
+                "wait": UNKNOWN_LEAST_SECONDS,
+            },
+        )
         return int(cursor.rowcount)
 
 
