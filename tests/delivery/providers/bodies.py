@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from delivery.models import ProviderHealth
 from delivery.simulator.server import Simulator
@@ -11,7 +12,7 @@ from tenants.models import Provider
 from tests.tenancy import Caller
 
 CANARY = "canary-Zr8q3WkX"
-UNKNOWN = ids.show("prv", ids.new())
+UNKNOWN = ids.show("prv", UUID("019bf0a4-7b1e-7c3d-9e5f-0123456789ab"))
 
 
 def smtp(name: str = "main", **fields: Any) -> dict[str, Any]:
