@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -100,9 +101,9 @@ class Delivery:
             metrics.claimed(len(claims))
             sound, suspects = poison.sort(claims)
             for work, number in prepare(sound):
-                self._start(work.claim, lambda work=work, number=number: call(work, number))
+                self._start(work.claim, partial(call, work, number))
             for suspect in suspects:
-                self._start(suspect, lambda suspect=suspect: poison.run_alone(suspect))
+                self._start(suspect, partial(poison.run_alone, suspect))
         except (OperationalError, InterfaceError) as error:
             self._disturbed = True
             _lost(error, "cannot claim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import resolve
@@ -12,6 +13,7 @@ from hiram.lib.rest import problem_view
 PREFIX = "/v1/"
 
 _unknown = problem_view("not-found")
+_resolve = lru_cache(maxsize=256)(resolve)
 
 
 class Shortcut:
@@ -26,7 +28,7 @@ class Shortcut:
         if not request.path_info.startswith(PREFIX):
             return self._get_response(request)
         try:
-            found = resolve(request.path_info)
+            found = _resolve(request.path_info)
         except Http404:
             return _unknown(request)
         request.resolver_match = found

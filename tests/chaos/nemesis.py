@@ -20,8 +20,8 @@ from tests.street.processes import children, family, frozen, send
 from tests.street.tenant import OWED, Tenant
 
 RECOVERY_SECONDS = 90
-GRACE_SECONDS = 3
-FROZEN_SECONDS = 4
+GRACE_SECONDS = 2
+FROZEN_SECONDS = 3
 
 _DISCONNECT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -35,8 +35,9 @@ SELECT count(*) FROM notifications_attempt
 
 @dataclass
 class Blow:
-    """One fault: when (seconds after the first), what, how many calls were open in its victims,
-    and after how many seconds a fresh notification was accepted and delivered."""
+    """One fault: when (seconds after the first), what, how many calls were open that it can have
+    cut off from their record, and after how many seconds a fresh notification was accepted and
+    delivered."""
 
     at: float
     name: str
@@ -69,10 +70,12 @@ class Nemesis:
             "kill -9 redis": lambda: self._kill("redis"),
             "flushall": self._flush,
             "freeze redis": lambda: self._freeze("redis"),
-            "freeze postgres": lambda: self._freeze("postgres"),
-            "end every connection to postgres": self._disconnect,
-            "kill -9 postgres": lambda: self._kill("postgres"),
-            "postgres immediate": lambda: self._kill("postgres", signal.SIGQUIT),
+            "freeze postgres": self._freeze_postgres,
+            "end every connection to postgres": lambda: self._counted(self._disconnect),
+            "kill -9 postgres": lambda: self._counted(lambda: self._kill("postgres")),
+            "postgres immediate": lambda: self._counted(
+                lambda: self._kill("postgres", signal.SIGQUIT)
+            ),
         }
 
     def strike(self, rounds: int) -> None:
@@ -153,10 +156,26 @@ class Nemesis:
             pass_by(FROZEN_SECONDS)
         return 0
 
-    def _disconnect(self) -> int:
+    def _freeze_postgres(self) -> int:
+        victims = family(self.instance.pid("postgres"))
+        try:
+            in_flight = self._counted(lambda: send(signal.SIGSTOP, *victims))
+            pass_by(FROZEN_SECONDS)
+        finally:
+            send(signal.SIGCONT, *victims)
+        return in_flight
+
+    def _counted(self, strike: Callable[[], object]) -> int:
+        """Strike while the workers stand still; how many calls they have open."""
+        workers = self._worker()
+        with frozen(*workers):
+            in_flight = self._open(workers)
+            strike()
+        return in_flight
+
+    def _disconnect(self) -> None:
         with self.instance.database() as database:
             database.execute(_DISCONNECT)
-        return 0
 
     def _kill_web_child(self) -> int:
         granian = self._children("web")[0]
