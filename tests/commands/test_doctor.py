@@ -109,7 +109,7 @@ def test_what_is_broken_is_followed_by_a_remedy() -> None:
 def test_durability() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
-    [durability, _] = surroundings.database()
+    [durability] = surroundings.durability()
     assert (durability.check, durability.state) == ("durability", "broken")
     assert "synchronous_commit" in durability.detail
 

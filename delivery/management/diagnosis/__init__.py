@@ -16,6 +16,7 @@ def diagnose() -> list[Finding]:
     """Everything; what needs something that is broken is left out."""
     found = _all(surroundings.configuration)
     if usable := _append(found, surroundings.database):
+        found += _all(surroundings.durability)
         usable = _append(found, surroundings.migrations)
         found += _all(surroundings.clock)
     if usable:

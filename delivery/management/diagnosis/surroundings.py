@@ -19,6 +19,7 @@ from redis import Redis
 from delivery.management.diagnosis.finding import BROKEN, OK, WARNING, Finding, rows, said
 from delivery.tasks import BEAT_KEY
 from hiram.lib.vault import BadKey, Vault
+from hiram.ops import unsafe_durability
 
 LEAST_POSTGRES = 150_000
 BEAT_SECONDS = 10
@@ -76,35 +77,30 @@ def _looks_typed(key: str) -> bool:
 
 
 def database() -> Iterator[Finding]:
-    """Reachable, new enough, and keeping what it confirms."""
+    """Reachable, and new enough."""
     try:
         connection.ensure_connection()
-        values = dict(rows(_SETTINGS))
+        [(version,)] = rows("SELECT current_setting('server_version_num')::int")
     except DatabaseError as error:
         remedy = "Start PostgreSQL, or mend DATABASE_URL."
         yield Finding("database", BROKEN, said(error), remedy)
         return
-    version = int(values["server_version_num"])
     if version < LEAST_POSTGRES:
         text = f"PostgreSQL {version // 10_000} is too old."
         yield Finding("database", BROKEN, text, "Use PostgreSQL 15 or newer.")
         return
-    unsafe = [
-        name for name in ("fsync", "full_page_writes", "synchronous_commit")
-        if values[name] == "off"
-    ]  # fmt: skip
+    yield Finding("database", OK, f"PostgreSQL {version // 10_000}")
+
+
+def durability() -> Iterator[Finding]:
+    """Whether PostgreSQL keeps what it confirms."""
+    with connection.cursor() as cursor:
+        unsafe = unsafe_durability(cursor)
     if unsafe:
         text = f"{', '.join(unsafe)} off: a crash can lose what was confirmed."
         yield Finding("durability", BROKEN, text, "Turn it on in postgresql.conf and reload.")
     else:
         yield Finding("durability", OK, "fsync, full_page_writes and synchronous_commit are on")
-    yield Finding("database", OK, f"PostgreSQL {version // 10_000}")
-
-
-_SETTINGS = """
-SELECT name, setting FROM pg_settings
- WHERE name IN ('server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit')
-"""
 
 
 def migrations() -> Iterator[Finding]:
