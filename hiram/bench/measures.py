@@ -153,7 +153,9 @@ def delivering(
     before = count(arrivals)
     with stage.running("worker", "relay", "beat"):
         stage.wait_for(lambda: count(arrivals) - before >= DELIVERED, "delivery", 300)
-        stage.wait_for(lambda: int(stage.manage("shell", "-v", "0", "-c", _OWED)) == 0, "settling", 60)
+        stage.wait_for(
+            lambda: int(stage.manage("shell", "-v", "0", "-c", _OWED)) == 0, "settling", 60
+        )
     moments = [float(line.split()[0]) for line in arrivals.read_text().splitlines()[before:]]
     rate = DELIVERED / (moments[-1] - moments[0])
     yield at_least(
