@@ -66,11 +66,12 @@ def delivery() -> Delivery:
 @shared_task(name="hiram.relay")
 def relay(beat: bool = False) -> None:
     """Look once, and dispatch as many looks as are worth it and not already waiting."""
-    _watched.looked()
     if beat:
         cache.set(BEAT_KEY, time.time(), timeout=None)
     try:
-        if looks := look():
+        looks = look()
+        _watched.looked()
+        if looks:
             dispatch(looks)
     except (DatabaseError, InterfaceError) as error:
         # The next tick looks again.

@@ -9,10 +9,19 @@ from __future__ import annotations
 import os
 
 import django
+import pytest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiram.settings")
 django.setup()  # before the folders' own conftest.py import models
 
+from hiram.telemetry import context  # noqa: E402
 from tests.unnoted import unnoted  # noqa: E402  (imports models)
 
 __all__ = ["unnoted"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_bound() -> None:
+    """A test that calls a view itself leaves on its thread what the middleware would take off."""
+    context.fields.set(None)
+    context.span.set(None)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -74,8 +75,12 @@ class Instance:
         )
 
     def pids(self) -> dict[str, int]:
-        """The processes by name, from the pid files."""
-        return {path.stem: int(path.read_text()) for path in self.home.run.glob("*.pid")}
+        """The processes by name, from the pid files, of which one may go while this looks."""
+        found = {}
+        for path in self.home.run.glob("*.pid"):
+            with suppress(FileNotFoundError):
+                found[path.stem] = int(path.read_text())
+        return found
 
     def ready(self) -> bool:
         """Whether /readyz says so."""

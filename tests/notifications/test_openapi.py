@@ -130,6 +130,7 @@ class TestPage:
         assert "https://" not in text
         assert text.count("<script") == text.count("<script src=")
 
+    @pytest.mark.django_db
     def test_its_parts_are_there(self) -> None:
         text = Client().get("/docs/").content.decode()
         parts = [p.split('"')[0] for p in text.split('src="')[1:] + text.split('href="')[1:]]

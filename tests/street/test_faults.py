@@ -20,7 +20,7 @@ from tests.street.tenant import Tenant
 pytestmark = pytest.mark.xdist_group("street")
 
 _RELAY_WAITS = """
-SELECT 1 FROM pg_stat_activity
+SELECT 1 FROM pg_stat_clear_snapshot(), pg_stat_activity
  WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE notifications_lane l SET paused_at = NULL%'
 """
 
