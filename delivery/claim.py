@@ -56,7 +56,8 @@ WITH {HEADS}, active AS MATERIALIZED (
     SELECT l.id, l.tenant_id, l.rank, l.weight,
            coalesce(l.max_in_flight, %(cap)s) AS cap, random() AS dice,
            row_number() OVER (PARTITION BY l.rank ORDER BY random()) AS chance
-      FROM heads h JOIN notifications_lane l ON l.id = h.lane_id
+      FROM heads h CROSS JOIN LATERAL (
+        SELECT * FROM notifications_lane WHERE id = h.lane_id OFFSET 0) l
      WHERE h.due_at <= now() AND l.paused_at IS NULL) a
    WHERE chance <= %(lanes)s
 ), waiting AS MATERIALIZED (
@@ -64,9 +65,12 @@ WITH {HEADS}, active AS MATERIALIZED (
     SELECT count(*) FROM (
       SELECT FROM notifications_outboxmessage o
        WHERE o.rank = a.rank AND o.lane_id = a.id AND o.due_at <= now()
-       LIMIT greatest(0, least(%(free)s, a.cap - (
-         SELECT count(*) FROM notifications_outboxmessage b
-          WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now())))) w) AS rows
+       LIMIT (
+         SELECT greatest(0, least(
+                  %(free)s, a.cap - count(*), ceil(a.cap / %(processes)s::float)
+                                              - count(*) FILTER (WHERE b.leased_by = %(worker)s)))
+           FROM notifications_outboxmessage b
+          WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now())) w) AS rows
     FROM active a
 ), turns AS (
   SELECT w.id, w.rank, w.dice,
@@ -142,7 +146,11 @@ class Claim:
 
 
 def claim(free: int, *, reserved: int = 0) -> list[Claim]:
-    """Lease up to `free` due rows, leaving `reserved` of the slots to the class high."""
+    """Lease up to `free` due rows, leaving `reserved` of the slots to the class high.
+
+    Of a lane's rows in flight this process takes no more than its share, so that the other
+    processes work too when all that is due is in one lane.
+    """
     before = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -152,6 +160,7 @@ def claim(free: int, *, reserved: int = 0) -> list[Claim]:
                 "scanned": LANES_SCANNED,
                 "lanes": LANES_TAKEN,
                 "cap": lane_cap(),
+                "processes": settings.WORKER_PROCESSES,
                 "free": free,
                 "free_for_rest": max(0, free - reserved),
                 "worker": worker.name(),

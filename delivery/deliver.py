@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -23,7 +24,8 @@ from delivery import poison
 from delivery.claim import Claim, begin, claim
 from delivery.compose import Crashed, Shadowed, Stuck, Work, compose
 from delivery.driver import Answer, Failed, Fault, Unknown
-from delivery.settle import Result, end, expired, settle, stuck
+from delivery.settle import end, expired, settle, stuck
+from delivery.verdict import Result
 from delivery.worker import release_dead, release_own
 from hiram import telemetry
 from hiram.lib import ids
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.1
 """While calls are open and nothing was due, how soon to look for newly due rows."""
+
+GROUP_SECONDS = 0.01
+"""How long a result waits for those of other open calls, to be made durable in one commit."""
 
 RECONNECT_SECONDS = 0.5
 """While PostgreSQL is away, how soon to try again."""
@@ -127,8 +132,10 @@ class Delivery:
             ended = [self._results.get(timeout=wait)]
         except queue.Empty:
             return 0
-        while not self._results.empty():
-            ended.append(self._results.get_nowait())
+        until = time.monotonic() + GROUP_SECONDS
+        with suppress(queue.Empty):
+            while len(ended) < len(self._open):
+                ended.append(self._results.get(timeout=max(0.0, until - time.monotonic())))
         settle_for_sure([result for _, result in ended if result is not None])
         self._open -= {(claim.id, claim.fence) for claim, _ in ended}
         return len(ended)

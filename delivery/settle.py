@@ -1,4 +1,4 @@
-"""Settle: what a provider's answer means, and writing it down. The one place for both.
+"""Settle: write down what the answers mean, and what ends or waits without a call.
 
 `sent` is a fact: it holds whoever reports it, however late. Retry and end are opinions of the
 lease holder: they are conditional on its fencing token, a late worker's changes nothing.
@@ -7,37 +7,21 @@ lease holder: they are conditional on its fencing token, a late worker's changes
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
 
 from delivery.claim import Claim
-from delivery.compose import Crashed, Shadowed, Stuck, Work
-from delivery.driver import Answer, Copy, Failed, Fault, Sent, Unknown
-from delivery.retry import wait_seconds
+from delivery.compose import Stuck
 from delivery.routing import pause
+from delivery.verdict import EMPTY, Result, pauses, verdict
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.telemetry import metrics
 from notifications.states import State, before
-
-LENGTHS = {"code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000}
-"""The most characters that are kept of a provider's words, as the columns have them."""
-
-CRASHES_MOST = 4
-"""Tries after which a row at which our own code fails is dead-lettered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One call's answer. `seconds` is how long it took."""
-
-    work: Work
-    answer: Answer | Shadowed | Crashed
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +38,12 @@ def settle(results: Sequence[Result]) -> None:
     """Write what the answers mean, all in one transaction."""
     if not results:
         return
-    rows = [_row(result) for result in results]
+    rows = [verdict(result) for result in results]
     for result in results:
-        if _pauses(result.work, result.answer) and result.work.route:
+        if pauses(result.work, result.answer) and result.work.route:
             detail = excerpt(str(getattr(result.answer, "detail", "")))
             pause(result.work.route, "bad_account", detail)
-    with transaction.atomic():
+    with _transaction():
         _lock(row["id"] for row in rows)
         _run(_SENT, [row for row in rows if row["verdict"] == "sent"])
         _run(_RETRY, [row for row in rows if row["verdict"] == "retry"])
@@ -82,7 +66,7 @@ def end(endings: Sequence[Ending]) -> None:
     if not endings:
         return
     rows = [_ending(e) for e in endings]
-    with transaction.atomic():
+    with _transaction():
         _lock(row["id"] for row in rows)
         _run(_PARK, [row for row in rows if row["status"] is None])
         _run(_END, [row for row in rows if row["status"] is not None])
@@ -98,88 +82,6 @@ def expired(claims: Iterable[Claim]) -> list[Ending]:
     return [Ending(c, State.EXPIRED, "expired") for c in claims]
 
 
-def _row(result: Result) -> dict[str, Any]:
-    work, answer = result.work, result.answer
-    route = work.route
-    row = {
-        "id": work.claim.id,
-        "fence": work.claim.fence,
-        "attempt_id": work.attempt_id,
-        "event_ids": [ids.new(), ids.new()],
-        "provider_id": route and route.provider_id,
-        "provider_name": route and route.provider_name,
-        "driver": route and route.driver_name,
-        "latency_seconds": round(result.seconds, 4),
-        **_EMPTY,
-    }
-    meaning: dict[str, Any]
-    match answer:
-        case Shadowed():
-            meaning = {
-                "verdict": "sent",
-                "outcome": "shadow_would_send",
-                "payload_sha256": answer.payload_sha256,
-            }
-        case Sent():
-            meaning = {
-                "verdict": "sent",
-                "outcome": "sent",
-                "provider_message_id": answer.provider_message_id or None,
-                "enhanced_code": answer.enhanced_code or None,
-                "payload_sha256": answer.payload_sha256 or None,
-                "copies": [_copy(copy) for copy in answer.copies] or None,
-            }
-        case Crashed() if work.claim.tries + 1 >= CRASHES_MOST:
-            meaning = {"verdict": "end", "outcome": "unknown", "status": State.FAILED}
-            meaning["reason"] = "defect"
-        case Unknown() | Crashed():
-            wait = wait_seconds(work.claim.tries + 1, random.random(), unknown=True)  # noqa: S311
-            meaning = {"verdict": "retry", "outcome": "unknown", "wait": wait, "counts": 1}
-        case Failed():
-            meaning = _failure(work, answer)
-    row |= meaning
-    if not isinstance(answer, Shadowed):
-        row["code"] = answer.code or None
-    if isinstance(answer, Failed | Unknown | Crashed):
-        row["error"] = answer.detail
-    return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
-
-
-def _copy(copy: Copy) -> dict[str, Any]:
-    return asdict(replace(copy, code=excerpt(copy.code), detail=excerpt(copy.detail)))
-
-
-_EMPTY: dict[str, Any] = dict.fromkeys((
-    "code", "enhanced_code", "error", "fault", "provider_message_id", "payload_sha256", "copies",
-    "wait", "counts", "status", "reason",
-))  # fmt: skip
-
-
-def _failure(work: Work, answer: Failed) -> dict[str, Any]:
-    known = {"fault": answer.fault, "enhanced_code": answer.enhanced_code or None}
-    if answer.fault in (Fault.BAD_ADDRESS, Fault.BAD_CONTENT):
-        ended = {"verdict": "end", "status": State.FAILED, "reason": str(answer.fault)}
-        return known | ended | {"outcome": "rejected"}
-    if _pauses(work, answer):
-        # The row goes back as it was: a wrong password must not burn a million rows.
-        return known | {"verdict": "retry", "outcome": "refused", "wait": 0, "counts": 0}
-    wait = wait_seconds(
-        work.claim.tries + 1,
-        random.random(),  # noqa: S311
-        retry_after=answer.retry_after,
-    )
-    return known | {"verdict": "retry", "outcome": "refused", "wait": wait, "counts": 1}
-
-
-def _pauses(work: Work, answer: Answer | Shadowed | Crashed) -> bool:
-    return (
-        isinstance(answer, Failed)
-        and answer.fault is Fault.BAD_ACCOUNT
-        and work.route is not None
-        and work.route.provider_id is not None
-    )
-
-
 def _ending(e: Ending) -> dict[str, Any]:
     return {
         "id": e.claim.id,
@@ -187,11 +89,26 @@ def _ending(e: Ending) -> dict[str, Any]:
         "attempt_id": None,
         "event_ids": [ids.new(), ids.new()],
         "lane_id": e.claim.lane_id,
-        **_EMPTY,
+        **EMPTY,
         "status": e.status,
         "reason": e.reason,
         "error": e.detail or None,
     }
+
+
+@contextmanager
+def _transaction() -> Iterator[None]:
+    """One transaction in one round trip: its statements are sent together, then waited for once.
+
+    Each still sees what was committed before it began, so behind the lock nothing is missed.
+    """
+    connection.ensure_connection()
+    with (
+        connection.wrap_database_errors,
+        connection.connection.pipeline(),
+        transaction.atomic(),
+    ):
+        yield
 
 
 def _lock(found: Iterable[Any]) -> None:

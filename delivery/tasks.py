@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import (
+    task_prerun,
     worker_init,
     worker_process_init,
     worker_process_shutdown,
@@ -20,11 +21,13 @@ from celery.signals import (
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
+from django.db.backends.signals import connection_created
 from kombu.exceptions import KombuError
 
 from delivery import reconcile as reconciling
 from delivery.deliver import Delivery
 from delivery.relay import relay as look
+from delivery.shelves import drivers
 from hiram import telemetry
 
 logger = logging.getLogger(__name__)
@@ -170,14 +173,37 @@ def sweep() -> None:
     reconciling.abandon()
 
 
+@task_prerun.connect
+def _keep_good_connections(**_: Any) -> None:
+    """As at the start of a request: what is old or broken is closed, the rest is used again."""
+    close_old_connections()
+
+
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
     _stopping.set()
 
 
+_PLANS = """
+SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+       set_config('enable_mergejoin', 'off', false)
+"""
+
+
+def _plan_by_index(connection: Any, **_: Any) -> None:
+    """Every statement of the engine goes by keys.
+
+    Its prepared plans live on; one made while a table was small would read all of it when it is
+    large.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_PLANS)
+
+
 @worker_process_init.connect
 def _begin_child(**_: Any) -> None:
     connections.close_all()
+    connection_created.connect(_plan_by_index)
     if _watched.is_relay:  # which has no children: it delivers nothing, so nothing delays it
         return
     telemetry.start("worker")
@@ -195,8 +221,12 @@ def _end_child(**_: Any) -> None:
 
 
 @worker_init.connect
-def _begin_relay(sender: Any = None, **_: Any) -> None:
+def _begin(sender: Any = None, **_: Any) -> None:
     if sender is not None and "relay" in str(getattr(sender, "hostname", "")):
         _watched.is_relay = True
+        connection_created.connect(_plan_by_index)
         telemetry.start("relay")
         Watchdog(sweep, lambda: _watched.at).start()
+    else:
+        # Before the fork, for all children: the vendors' libraries take a second to load.
+        len(drivers)

@@ -48,7 +48,11 @@ UPDATE notifications_outboxmessage o
 
 def name() -> str:
     """This process: its host, its id and start, and the kernel and namespace that these are of."""
-    pid = os.getpid()
+    return _name(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _name(pid: int) -> str:
     return f"{socket.gethostname()[:30]}:{pid}:{_started(pid)}:{_namespace()}"
 
 

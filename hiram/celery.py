@@ -5,6 +5,7 @@ Every option has its reason in docs/adr/0002-celery-carries-no-rows.md.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from celery import Celery
@@ -63,6 +64,8 @@ app.conf.update(
     # fails, as when Redis is killed, and with the last one the worker would stand still for good.
     worker_prefetch_multiplier=0 if _redis else 1,
     worker_disable_prefetch=_redis,
+    # Celery would connect anew for every task, which costs more than most looks; see `delivery.tasks`.
+    CELERY_DB_REUSE_MAX=sys.maxsize,
     worker_max_memory_per_child=400_000,
     worker_proc_alive_timeout=30,
     worker_soft_shutdown_timeout=30,

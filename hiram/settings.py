@@ -108,7 +108,7 @@ CACHES = {
 
 # --- The engine ------------------------------------------------------------------------------
 SLOTS = env.integer(
-    "HIRAM_SLOTS", 32, least=4, about="provider calls at once in one worker process"
+    "HIRAM_SLOTS", 64, least=4, about="provider calls at once in one worker process"
 )
 WORKER_PROCESSES = env.integer(
     "HIRAM_WORKER_PROCESSES", 2, least=1, about="delivering processes over all hosts"

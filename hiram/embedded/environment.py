@@ -82,5 +82,6 @@ def adopt(environ: MutableMapping[str, str], command: str) -> None:
     elif (home.path / _FILE).exists():
         told = json.loads((home.path / _FILE).read_text())
         environ.update({n: text for n, text in told.items() if not is_given(environ, n)})
-    elif command == "down":  # nothing to stop, which it can only say with settings
+    elif command in ("bench", "down"):
+        # One brings its own servers; the other can only say with settings that none are here.
         environ.update(environment(home, environ))

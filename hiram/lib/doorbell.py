@@ -14,10 +14,11 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 REST_SECONDS = 0.02
-"""The first pause after a press; it doubles while rings keep coming, and begins anew after one
-without any. Under load the workers look on their own, and the bell only costs."""
+"""The pause after a press. It doubles while many rings come in it, and begins anew when few do:
+under load the workers look on their own, and the bell only costs."""
 
 REST_MOST_SECONDS = 0.32
+MANY_RINGS = 8
 
 
 class Doorbell:
@@ -27,6 +28,7 @@ class Doorbell:
         """Start silent: without `bind`, ringing does nothing."""
         self._press: Callable[[], None] | None = None
         self._rung = threading.Event()
+        self._rings = 0
         self._lock = threading.Lock()
         self._pid = 0
         self._failing = False
@@ -40,6 +42,7 @@ class Doorbell:
         """Ask for a look. Never blocks, never raises."""
         if self._press is None:
             return
+        self._rings += 1  # threads may lose one of another's: a hint is enough
         self._rung.set()
         if self._pid != os.getpid():
             self._start()
@@ -57,9 +60,10 @@ class Doorbell:
         while True:
             self._rung.wait()
             self._rung.clear()
+            self._rings = 0
             self._try()
             self._silent.wait(rest)
-            rest = min(2 * rest, REST_MOST_SECONDS) if self._rung.is_set() else REST_SECONDS
+            rest = min(2 * rest, REST_MOST_SECONDS) if self._rings >= MANY_RINGS else REST_SECONDS
 
     def _try(self) -> None:
         try:

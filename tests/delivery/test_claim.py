@@ -24,7 +24,8 @@ from delivery.deliver import prepare
 from delivery.driver import Answer, Failed, Fault, Sent, Unknown
 from delivery.reconcile import abandon, reconcile
 from delivery.relay import relay
-from delivery.settle import Result, end, expired, settle
+from delivery.settle import end, expired, settle
+from delivery.verdict import Result
 from notifications.models import Attempt, DeadLetter, Event, Lane, Notification, OutboxMessage
 from tenants.models import Provider, Tenant
 from tests.factories import TenantFactory, email, post
@@ -309,13 +310,25 @@ def test_one_free_slot_serves_every_tenant_in_time(transactional_db):
     assert min(served[t.pk] for t in tenants) >= 8
 
 
-def test_no_lane_has_more_in_flight_than_it_may(tenant):
+def test_no_lane_has_more_in_flight_than_it_may(tenant, settings):
+    settings.WORKER_PROCESSES = 1
     post(tenant, *[email()] * 20)
     Lane.objects.update(max_in_flight=3)
     assert len(claim(10)) == 3
     assert claim(10) == []
     lose_lease()
     assert len(claim(10)) == 3
+
+
+def test_a_process_leaves_of_a_lane_what_is_the_others_share(tenant, settings, monkeypatch):
+    settings.WORKER_PROCESSES = 2
+    post(tenant, *[email()] * 20)
+    Lane.objects.update(max_in_flight=5)
+    assert len(claim(10)) == 3
+    assert claim(10) == []
+    monkeypatch.setattr(worker, "name", lambda: "another")
+    assert len(claim(10)) == 2
+    assert claim(10) == []
 
 
 def test_a_parked_lane_is_passed_over_and_its_neighbour_is_not(tenant):

@@ -1,0 +1,112 @@
+"""Verdict: what a provider's answer means for its attempt and its row. The one place for that."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from delivery.compose import Crashed, Shadowed, Work
+from delivery.driver import Answer, Copy, Failed, Fault, Sent, Unknown
+from delivery.retry import wait_seconds
+from hiram.lib import ids
+from hiram.lib.excerpt import excerpt
+from notifications.states import State
+
+LENGTHS = {"code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000}
+"""The most characters that are kept of a provider's words, as the columns have them."""
+
+CRASHES_MOST = 4
+"""Tries after which a row at which our own code fails is dead-lettered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One call's answer. `seconds` is how long it took."""
+
+    work: Work
+    answer: Answer | Shadowed | Crashed
+    seconds: float
+
+
+def verdict(result: Result) -> dict[str, Any]:
+    """What `settle` writes: `verdict` is sent, retry or end, the rest are columns' values."""
+    work, answer = result.work, result.answer
+    route = work.route
+    row = {
+        "id": work.claim.id,
+        "fence": work.claim.fence,
+        "attempt_id": work.attempt_id,
+        "event_ids": [ids.new(), ids.new()],
+        "provider_id": route and route.provider_id,
+        "provider_name": route and route.provider_name,
+        "driver": route and route.driver_name,
+        "latency_seconds": round(result.seconds, 4),
+        **EMPTY,
+    }
+    meaning: dict[str, Any]
+    match answer:
+        case Shadowed():
+            meaning = {
+                "verdict": "sent",
+                "outcome": "shadow_would_send",
+                "payload_sha256": answer.payload_sha256,
+            }
+        case Sent():
+            meaning = {
+                "verdict": "sent",
+                "outcome": "sent",
+                "provider_message_id": answer.provider_message_id or None,
+                "enhanced_code": answer.enhanced_code or None,
+                "payload_sha256": answer.payload_sha256 or None,
+                "copies": [_copy(copy) for copy in answer.copies] or None,
+            }
+        case Crashed() if work.claim.tries + 1 >= CRASHES_MOST:
+            meaning = {"verdict": "end", "outcome": "unknown", "status": State.FAILED}
+            meaning["reason"] = "defect"
+        case Unknown() | Crashed():
+            wait = wait_seconds(work.claim.tries + 1, random.random(), unknown=True)  # noqa: S311
+            meaning = {"verdict": "retry", "outcome": "unknown", "wait": wait, "counts": 1}
+        case Failed():
+            meaning = _failure(work, answer)
+    row |= meaning
+    if not isinstance(answer, Shadowed):
+        row["code"] = answer.code or None
+    if isinstance(answer, Failed | Unknown | Crashed):
+        row["error"] = answer.detail
+    return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
+
+
+def _copy(copy: Copy) -> dict[str, Any]:
+    return asdict(replace(copy, code=excerpt(copy.code), detail=excerpt(copy.detail)))
+
+
+EMPTY: dict[str, Any] = dict.fromkeys((
+    "code", "enhanced_code", "error", "fault", "provider_message_id", "payload_sha256", "copies",
+    "wait", "counts", "status", "reason",
+))  # fmt: skip
+
+
+def _failure(work: Work, answer: Failed) -> dict[str, Any]:
+    known = {"fault": answer.fault, "enhanced_code": answer.enhanced_code or None}
+    if answer.fault in (Fault.BAD_ADDRESS, Fault.BAD_CONTENT):
+        ended = {"verdict": "end", "status": State.FAILED, "reason": str(answer.fault)}
+        return known | ended | {"outcome": "rejected"}
+    if pauses(work, answer):
+        # The row goes back as it was: a wrong password must not burn a million rows.
+        return known | {"verdict": "retry", "outcome": "refused", "wait": 0, "counts": 0}
+    wait = wait_seconds(
+        work.claim.tries + 1,
+        random.random(),  # noqa: S311
+        retry_after=answer.retry_after,
+    )
+    return known | {"verdict": "retry", "outcome": "refused", "wait": wait, "counts": 1}
+
+
+def pauses(work: Work, answer: Answer | Shadowed | Crashed) -> bool:
+    return (
+        isinstance(answer, Failed)
+        and answer.fault is Fault.BAD_ACCOUNT
+        and work.route is not None
+        and work.route.provider_id is not None
+    )
