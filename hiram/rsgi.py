@@ -23,6 +23,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from granian.rsgi import HTTPProtocol, ProtocolError, Scope  # type: ignore[attr-defined]
 
 from hiram import telemetry
+from hiram.lib.doorbell import doorbell
 from hiram.lib.problems import Problem
 from hiram.lib.rest import BODY_OCTETS, LARGE_BODY_OCTETS, refuse, request_id
 from hiram.wsgi import application
@@ -60,6 +61,8 @@ class Shell:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin, in the process that will serve."""
         telemetry.start("web")
+        # Its first press connects to the broker: not while the first notification waits.
+        doorbell.ring()
         for number in range(self._threads):
             threading.Thread(target=self._work, name=f"web-{number}", daemon=True).start()
 
