@@ -83,10 +83,11 @@ app.conf.update(
             "options": {"expires": 120},
         },
         "abandon": {"task": "hiram.abandon", "schedule": 30.0, "options": {"expires": 300}},
+        "alert": {"task": "hiram.alert", "schedule": 60.0, "options": {"expires": 300}},
         "reconcile": {"task": "hiram.reconcile", "schedule": 60.0, "options": {"expires": 300}},
     },
 )
-app.autodiscover_tasks(["delivery"])
+app.autodiscover_tasks(["delivery", "portal"])
 
 
 class Press:

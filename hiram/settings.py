@@ -236,11 +236,12 @@ SESSION_COOKIE_NAME = "__Host-hiram" if SECURE_COOKIES else "hiram"
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE_COOKIES else "csrftoken"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_COOKIES else 0
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https")
-    if env.flag("HIRAM_BEHIND_PROXY", False, about="trust X-Forwarded-Proto of a proxy in front")
-    else None
+BEHIND_PROXY = env.flag(
+    "HIRAM_BEHIND_PROXY",
+    False,
+    about="trust X-Forwarded-Proto and the last X-Forwarded-For of a proxy in front",
 )
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 X_FRAME_OPTIONS = "DENY"
 
 # Failed logins are counted in PostgreSQL by account and address together, so that nobody can
@@ -250,6 +251,7 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "portal.access.client_address"
 
 # Bodies are read and bounded by `hiram.lib.rest`, which answers in the API's own error form.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 17 * 1024 * 1024

@@ -156,15 +156,20 @@ def _count(owner: Owner, requests: Sequence[Request]) -> None:
 
 
 def send_own(
-    *, channel: str, recipient: str, subject: str, body: str, html: str | None = None
-) -> UUID:
-    """Accept one of Hiram's own mails, in the name of the system tenant."""
+    *,
+    channel: str,
+    recipient: str,
+    subject: str,
+    body: str,
+    html: str | None = None,
+    key: Key | None = None,
+) -> Answer:
+    """Accept one of Hiram's own mails, in the name of the system tenant, once for a `key`."""
     tenant = Tenant.objects.get(is_system=True)
     content = {"channel": channel, "recipient": recipient, "subject": subject, "body": body}
     request = channels[channel].request.model_validate(content | ({"html": html} if html else {}))
-    answer = accept(Owner(tenant.pk, tenant.mode), [request], lambda made: (202, made))
-    (made,) = answer.body
-    return UUID(str(made))
+    owner = Owner(tenant.pk, tenant.mode)
+    return accept(owner, [request], lambda made: (202, [str(row_id) for row_id in made]), key=key)
 
 
 def _write(statement: str, values: dict[str, Any]) -> bool:

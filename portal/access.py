@@ -7,10 +7,13 @@ with the next click.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -83,3 +86,16 @@ def _read(user: User | AnonymousUser) -> Access:
     if user.is_operator:
         return Access(operator=True)
     return Access(roles=dict(Member.objects.filter(user=user).values_list("tenant_id", "role")))
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """From where a request comes, for counting failed log-ins.
+
+    Behind a proxy it is what the proxy added itself, the last of X-Forwarded-For: what stands
+    before that, the client could have written.
+    """
+    if settings.BEHIND_PROXY:
+        added = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).rpartition(",")[2].strip()
+        with suppress(ValueError):
+            return str(ip_address(added))
+    return request.META.get("REMOTE_ADDR") or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.db import IntegrityError
 from django.template.loader import render_to_string
 
 from notifications.accept import send_own
+from notifications.idempotency import Answer, Key
 from tenants.models import Tenant
 
 
@@ -20,6 +22,22 @@ def send(recipient: str, subject: str, template: str, **values: Any) -> UUID:
 
     Without a provider the mail is kept and goes out when there is one.
     """
+    [made] = _accept(None, recipient, subject, template, values).body
+    return UUID(made)
+
+
+def send_once(key: str, recipient: str, subject: str, template: str, **values: Any) -> bool:
+    """Accept one mail unless one was accepted under this key; whether it was.
+
+    As `send` otherwise. A key is remembered as long as an Idempotency-Key of the API.
+    """
+    known = Key(key, hashlib.sha256(key.encode()).digest())
+    return not _accept(known, recipient, subject, template, values).replayed
+
+
+def _accept(
+    key: Key | None, recipient: str, subject: str, template: str, values: dict[str, Any]
+) -> Answer:
     ensure_system_tenant()
     shown = {"public_url": settings.PUBLIC_URL, **values}
     return send_own(
@@ -28,6 +46,7 @@ def send(recipient: str, subject: str, template: str, **values: Any) -> UUID:
         subject=" ".join(subject.split()),
         body=render_to_string(f"mails/{template}.txt", shown),
         html=render_to_string(f"mails/{template}.html", shown),
+        key=key,
     )
 
 

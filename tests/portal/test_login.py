@@ -6,6 +6,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.test import Client
+from pytest_django import Settings
 
 from tenants.models import Member, Tenant, User
 from tests.portal.conftest import PASSWORD, make_user
@@ -105,6 +106,21 @@ def test_spellings_of_one_account_count_together(user: User) -> None:
     answers = [_try(Client(), names[n % 4], f"wrong {n}") for n in range(8)]
     assert answers == [200] * 7 + [429]
     assert AccessAttempt.objects.values("username").distinct().count() == 1
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_behind_a_proxy_the_address_is_the_one_that_it_added(
+    behind: bool, user: User, settings: Settings
+) -> None:
+    settings.BEHIND_PROXY = behind
+    form = {"username": user.email, "password": "wrong"}
+    for number in range(8):
+        Client().post(LOGIN, form, HTTP_X_FORWARDED_FOR=f"203.0.113.{number}, 198.51.100.7")
+    form["password"] = PASSWORD
+    same = Client().post(LOGIN, form, HTTP_X_FORWARDED_FOR="198.51.100.7").status_code
+    other = Client().post(LOGIN, form, HTTP_X_FORWARDED_FOR="198.51.100.7, 192.0.2.9").status_code
+    assert (same, other) == ((429, 302) if behind else (429, 429))
+    assert AccessAttempt.objects.get().ip_address == ("198.51.100.7" if behind else "127.0.0.1")
 
 
 def test_the_closed_page_is_ours_and_repeats_nothing(user: User) -> None:

@@ -1,0 +1,13 @@
+"""What the portal does without being asked; Celery's beat says when."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from portal.alerts import alert as tell
+
+
+@shared_task(name="hiram.alert")
+def alert() -> None:
+    """See `portal.alerts`."""
+    tell()
