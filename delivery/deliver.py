@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import TypeAlias
 from uuid import UUID
 
 from django.conf import settings
@@ -42,6 +43,9 @@ GROUP_SECONDS = 0.01
 RECONNECT_SECONDS = 0.5
 """While PostgreSQL is away, how soon to try again."""
 
+Outcome: TypeAlias = Result | poison.Death | None
+"""Of a slot's work; None where the row's own process has settled, or nothing is known."""
+
 
 class Delivery:
     """One process's slots. `run` is for one thread at a time; a second one returns at once."""
@@ -53,7 +57,7 @@ class Delivery:
         self._open: set[tuple[UUID, int]] = set()
         self._disturbed = False
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="slot")
-        self._results: queue.SimpleQueue[tuple[Claim, Result | None]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Claim, Outcome]] = queue.SimpleQueue()
         self._running = threading.Lock()
         self._finishing = False
         self.looked_at = time.monotonic()
@@ -96,6 +100,14 @@ class Delivery:
         except (OperationalError, InterfaceError) as error:
             _lost(error, "cannot release the leases of the dead")
 
+    @staticmethod
+    def _blame(deaths: list[poison.Death]) -> None:
+        try:
+            poison.blame(deaths)
+        except (OperationalError, InterfaceError) as error:
+            # It will die again.
+            _lost(error, "cannot hold a death against its row")
+
     def _take(self, free: int) -> int:
         """Claim rows and hand them to slots; the number claimed."""
         try:
@@ -115,12 +127,12 @@ class Delivery:
             return 0
         return len(claims)
 
-    def _start(self, claim: Claim, action: Callable[[], Result | None]) -> None:
+    def _start(self, claim: Claim, action: Callable[[], Outcome]) -> None:
         self._open.add((claim.id, claim.fence))
         self._pool.submit(self._act, claim, action)
 
-    def _act(self, claim: Claim, action: Callable[[], Result | None]) -> None:
-        result = None
+    def _act(self, claim: Claim, action: Callable[[], Outcome]) -> None:
+        result: Outcome = None
         try:
             result = action()
         finally:
@@ -136,7 +148,8 @@ class Delivery:
         with suppress(queue.Empty):
             while len(ended) < len(self._open):
                 ended.append(self._results.get(timeout=max(0.0, until - time.monotonic())))
-        settle_for_sure([result for _, result in ended if result is not None])
+        settle_for_sure([result for _, result in ended if isinstance(result, Result)])
+        self._blame([death for _, death in ended if isinstance(death, poison.Death)])
         self._open -= {(claim.id, claim.fence) for claim, _ in ended}
         return len(ended)
 

@@ -1,7 +1,9 @@
 """Poison: a row that kills its worker must not take its neighbours along for ever.
 
-`claims` counts claims that ended without any outcome. From the second on the row runs alone in
-a process of its own with limits; at the fourth it is dead-lettered.
+`claims` counts claims that ended without any outcome, up to the one from which on the row runs
+alone, in a process of its own with limits. What befalls the machine is held against no row: only
+a death of that process, seen by the worker that started it, counts further, and the second one
+is the row's end.
 """
 
 from __future__ import annotations
@@ -9,20 +11,31 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import connection
 
-from delivery.claim import Claim
+from delivery.claim import SUSPECT_CLAIMS, Claim
 from delivery.settle import Ending, end
 from notifications.states import State
 
 logger = logging.getLogger(__name__)
 
-SUSPECT_CLAIMS = 3
-"""Claims in a row, this one included, of which none before had an outcome: two is one crash."""
+CONDEMNED_CLAIMS = SUSPECT_CLAIMS + 2
 
-CONDEMNED_CLAIMS = 5
+_BLAME = """
+UPDATE notifications_outboxmessage o SET claims = o.claims + 1
+  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = x.id AND o.fence = x.fence
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The row's own process was ended by a signal, or had to be."""
+
+    claim: Claim
 
 
 def sort(claims: Iterable[Claim]) -> tuple[list[Claim], list[Claim]]:
@@ -34,13 +47,22 @@ def sort(claims: Iterable[Claim]) -> tuple[list[Claim], list[Claim]]:
         elif claim.claims < CONDEMNED_CLAIMS:
             suspects.append(claim)
         else:
-            text = f"{claim.claims - 1} claims in a row ended without an outcome"
+            deaths = claim.claims - SUSPECT_CLAIMS
+            text = f"the process that ran it alone died {deaths} times"
             condemned.append(Ending(claim, State.FAILED, "poison", text))
     end(condemned)
     return sound, suspects
 
 
-def run_alone(claim: Claim) -> None:
+def blame(deaths: Sequence[Death]) -> None:
+    """Hold their process's death against these rows; not when they are another's by now."""
+    if deaths:
+        claims = [death.claim for death in deaths]
+        with connection.cursor() as cursor:
+            cursor.execute(_BLAME, [[c.id for c in claims], [c.fence for c in claims]])
+
+
+def run_alone(claim: Claim) -> Death | None:
     """Deliver the claimed row in a limited process of its own, which settles it, or dies alone."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "deliver_alone"]
     try:
@@ -52,6 +74,8 @@ def run_alone(claim: Claim) -> None:
         )
     except subprocess.TimeoutExpired:
         logger.error("a suspect row did not end in time: %s", claim.id)
-        return
+        return Death(claim)
     if done.returncode:
         logger.error("a suspect row ended its process with %s: %s", done.returncode, claim.id)
+    # By itself it only ends so where PostgreSQL is away, or Hiram is being updated.
+    return Death(claim) if done.returncode < 0 else None

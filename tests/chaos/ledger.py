@@ -17,7 +17,7 @@ from tests.street.tenant import Tenant
 REPEATED = 50
 
 _ROWS = """
-SELECT n.id, n.status, n.recipient, n.tenant_id,
+SELECT n.id, concat_ws(' ', n.status, n.reason), n.recipient, n.tenant_id,
        (SELECT count(*) FROM notifications_attempt a
          WHERE a.subject_id = n.id AND a.outcome IN ('sent', 'unknown', 'abandoned')),
        (SELECT count(*) FROM notifications_attempt a
@@ -84,7 +84,7 @@ class Ledger:
         promised, rows = self._promised, self._rows
         self._find("promised, but not there", [key for key in promised if key not in rows])
         self._find("there, but never promised", [key for key in rows if key not in promised])
-        self._find("not sent", [k for k, row in rows.items() if row.status != "sent"])
+        self._find("not sent", [(k, r.status) for k, r in rows.items() if r.status != "sent"])
         self._find("an attempt is still open", [k for k, row in rows.items() if row.started])
         wrong = [
             key

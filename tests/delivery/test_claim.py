@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -412,10 +413,29 @@ def test_a_row_that_keeps_crashing_runs_alone_and_is_given_up_at_last(tenant, pr
     sound, suspects = poison.sort(claim(8))
     assert [c.id for c in sound] == [good.pk]
     assert [c.id for c in suspects] == [bad.pk]
+    for _ in range(2):
+        for _ in range(poison.CONDEMNED_CLAIMS):
+            lose_lease()
+            [suspect] = [c for c in claim(8) if c.id == bad.pk]
+            assert suspect.claims < poison.CONDEMNED_CLAIMS, "no death of its own was seen"
+        poison.blame([poison.Death(suspect)])
+    poison.blame([poison.Death(replace(suspect, fence=suspect.fence - 1))])
+    assert OutboxMessage.objects.get(pk=bad.pk).claims == poison.CONDEMNED_CLAIMS
     lose_lease()
-    OutboxMessage.objects.filter(pk=bad.pk).update(claims=poison.CONDEMNED_CLAIMS - 1)
     poison.sort(claim(8))
     assert stored(bad) == "failed"
     assert bad.reason == "poison"
     assert stored(good) == "accepted"
     assert audit().broken == []
+
+
+def test_only_a_death_of_the_rows_own_process_counts_against_it(tenant, provider, settings):
+    post(tenant)
+    [taken] = claim(1)
+    assert poison.run_alone(replace(taken, fence=taken.fence + 1)) is None, (
+        "not its claim any more"
+    )
+    settings.BASE_DIR = settings.BASE_DIR / "nowhere"
+    assert poison.run_alone(taken) is None, "it could not even begin"
+    settings.LEASE_SECONDS = 0
+    assert poison.run_alone(taken) == poison.Death(taken)
