@@ -51,7 +51,9 @@ app.conf.update(
     accept_content=["json"],
     task_acks_late=False,
     task_reject_on_worker_lost=False,
-    task_publish_retry=False,
+    # Beat keeps one connection: on AMQP only this retry makes a new one of it. Redis' has its own.
+    task_publish_retry=not _redis,
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0},
     task_create_missing_queues=False,
     task_default_queue="deliver",
     task_queues=[Queue("deliver"), Queue("relay")],
