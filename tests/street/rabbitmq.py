@@ -92,8 +92,12 @@ class RabbitMQ:
         trace: TracebackType | None,
     ) -> None:
         self.kill()
-        # The daemon of names that Erlang starts beside it, on our port.
-        subprocess.run(
+        until(self._names_end)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _names_end(self) -> bool:
+        """End the daemon of names that Erlang starts beside it; not before it missed the server."""
+        done = subprocess.run(
             [str(EPMD), "-kill"], env=self._env, capture_output=True, check=False, timeout=30
         )
-        shutil.rmtree(self._folder, ignore_errors=True)
+        return b"living nodes" not in done.stdout + done.stderr
