@@ -5,6 +5,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
+RUNNABLE := $(VENV)/.runnable
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST_ARGS ?=
@@ -24,10 +25,10 @@ help: ## List the targets
 
 .venv: $(INSTALLED) ## Install the locked dependencies into .venv
 
-up: $(INSTALLED) ## Run a whole Hiram here; Ctrl-C stops it (data, logs, pids: var/)
+up: $(RUNNABLE) ## Run a whole Hiram here; Ctrl-C stops it (data, logs, pids: var/)
 	@exec $(PY) manage.py up
 
-down: $(INSTALLED) ## Stop a Hiram that `manage.py up --detach` started
+down: $(RUNNABLE) ## Stop a Hiram that `manage.py up --detach` started
 	@exec $(PY) manage.py down
 
 test: $(INSTALLED) ## Run the tests (more options in PYTEST_ARGS, processes in WORKERS)
@@ -42,7 +43,7 @@ lint: $(INSTALLED) ## Check style, types, imports and migrations
 
 check: lint test ## Both of the above
 
-bench: $(INSTALLED) ## Measure speed against other tools in the same run
+bench: $(RUNNABLE) ## Measure speed against other tools in the same run
 	$(PY) manage.py bench
 
 chaos: $(INSTALLED) ## Kill, cut and freeze the parts of a running Hiram, then audit it
@@ -61,8 +62,26 @@ lock: ## Resolve the dependencies again into requirements/*.txt (needs uv)
 	compile --group embedded --group dev -o requirements/dev.txt
 
 # Only wheels and only those of the lock: building a source package would fetch unlocked tools.
-# A .venv that works keeps its Python; `rm -r .venv` chooses again.
-$(INSTALLED): requirements/dev.txt
+# A .venv that works keeps its Python; `rm -r .venv` chooses again. To run Hiram takes half of
+# what to work on it takes, so `make up` waits for no linter.
+define install
+	@set -e; \
+	if command -v uv >/dev/null; then install="uv pip install --quiet --python $(PY)"; \
+	else \
+	  $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
+	  install="$(PY) -m pip --disable-pip-version-check install --quiet --no-compile"; \
+	fi; \
+	install="$$install --require-hashes --only-binary :all:"; \
+	servers=$$(echo $(SERVERS) | tr ' ' '|'); \
+	awk "/^[^ ]/ { on = !/^($$servers)==/ } on" $(1) >$(VENV)/lock.txt; \
+	$$install -r $(VENV)/lock.txt;
+endef
+
+$(INSTALLED): requirements/dev.txt $(RUNNABLE)
+	$(call install,requirements/dev.txt)
+	@touch $@
+
+$(RUNNABLE): requirements/base.txt requirements/dev.txt
 	@set -e; \
 	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
 	if ! fits $(PY); then \
@@ -78,16 +97,8 @@ $(INSTALLED): requirements/dev.txt
 	  else "$$python" -m venv --clear $(VENV) || { \
 	    echo "This Python cannot make $(VENV): install uv, or on Debian python3-venv" >&2; \
 	    exit 1; }; fi; \
-	fi; \
-	if command -v uv >/dev/null; then install="uv pip install --quiet --python $(PY)"; \
-	else \
-	  $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
-	  install="$(PY) -m pip --disable-pip-version-check install --quiet --no-compile"; \
-	fi; \
-	install="$$install --require-hashes --only-binary :all:"; \
-	servers=$$(echo $(SERVERS) | tr ' ' '|'); \
-	awk "/^[^ ]/ { on = !/^($$servers)==/ } on" requirements/dev.txt >$(VENV)/lock.txt; \
-	$$install -r $(VENV)/lock.txt; \
+	fi
+	$(call install,requirements/base.txt) \
 	for server in $(SERVERS); do \
 	  awk "/^[^ ]/ { on = /^$$server==/ } on" requirements/dev.txt >$(VENV)/lock.txt; \
 	  [ ! -s $(VENV)/lock.txt ] || $$install --no-deps -r $(VENV)/lock.txt \
