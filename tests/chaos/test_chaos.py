@@ -6,15 +6,17 @@ far as the machine's own timing allows.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import secrets
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pytest
 
+from hiram.embedded.environment import ROOT
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Nemesis
@@ -66,6 +68,10 @@ def test_nothing_is_lost(form, capsys):
                 f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{said}\n"
                 f"drained in {drained:.1f} s, {connected} connections to PostgreSQL\n"
             )
+        if form.patient:
+            path = ROOT / "var" / "chaos.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(facts(seed, nemesis, load, ledger), indent=2))
         judge(form, nemesis, load, ledger)
         until(instance.ready, 60)
         assert sorted(p.stem for p in instance.home.run.glob("*.pid")) == NAMES
@@ -110,6 +116,20 @@ def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
     assert load.defects == []
     assert ledger.findings == []
     assert ledger.duplicates <= in_flight
+
+
+def facts(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger) -> dict[str, object]:
+    """What happened, for programs."""
+    return {
+        "seed": seed,
+        "faults": [asdict(blow) for blow in nemesis.blows],
+        "accepted": ledger.accepted,
+        "arrived": ledger.arrivals.total(),
+        "duplicates": ledger.duplicates,
+        "in_flight": sum(blow.in_flight for blow in nemesis.blows),
+        "clients_saw": dict(load.troubles),
+        "findings": [*load.defects, *ledger.findings],
+    }
 
 
 def table(nemesis: Nemesis, load: Load, ledger: Ledger) -> str:

@@ -15,10 +15,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from hiram.bench import measures
+from hiram.bench.fairness import fairness
 from hiram.bench.measures import Measure, sink, tenancy
 from hiram.bench.stage import BenchFailed, Stage
 from hiram.embedded.environment import ROOT
 
+PARTS = ("accept", "deliver", "latency", "fairness", "claim", "idle")
 PEER = "django-post-office==3.12.0"
 
 
@@ -37,14 +39,14 @@ class Command(BaseCommand):
         """`--only`."""
         parser.add_argument(
             "--only",
-            choices=["accept", "deliver", "latency", "claim", "idle"],
+            choices=PARTS,
             action="append",
             help="measure only this (may be repeated)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Measure, print, write."""
-        chosen = set(options["only"] or ["accept", "deliver", "latency", "claim", "idle"])
+        chosen = set(options["only"] or PARTS)
         rows: list[Measure] = []
         try:
             with Stage(settings.HIRAM_HOME / "bench") as stage, sink(stage) as (port, arrivals):
@@ -55,6 +57,7 @@ class Command(BaseCommand):
                     "accept": lambda: measures.accepting(stage, who, peers),
                     "deliver": lambda: measures.delivering(stage, who, arrivals, peers),
                     "latency": lambda: measures.latency(stage, who, port, arrivals),
+                    "fairness": lambda: fairness(stage, port, arrivals),
                     "claim": lambda: measures.claiming(stage),
                 }
                 for name, part in parts.items():
