@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from delivery import poison, worker
 from delivery.audit import audit
-from delivery.claim import begin, claim
+from delivery.claim import SUSPECT_CLAIMS, begin, claim
 from delivery.compose import Work, compose
 from delivery.deliver import prepare
 from delivery.driver import Answer, Failed, Fault, Sent, Unknown
@@ -409,7 +409,7 @@ def test_the_leases_of_the_living_are_left_alone(one):
 
 def test_a_row_that_keeps_crashing_runs_alone_and_is_given_up_at_last(tenant, provider, simulator):
     bad, good = post(tenant, email(subject="bad"), email())
-    OutboxMessage.objects.filter(pk=bad.pk).update(claims=poison.SUSPECT_CLAIMS - 1)
+    OutboxMessage.objects.filter(pk=bad.pk).update(claims=SUSPECT_CLAIMS - 1)
     sound, suspects = poison.sort(claim(8))
     assert [c.id for c in sound] == [good.pk]
     assert [c.id for c in suspects] == [bad.pk]
