@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache, reduce
 from typing import Annotated, Any, Literal
 
@@ -56,7 +57,7 @@ def checked(body: Any) -> Request:
     Raises:
         Problem: 422 with a pointer for each finding.
     """
-    found = _check(body)
+    found = _check(body, datetime.now(UTC))
     if isinstance(found, list):
         raise Problem("invalid", errors=found)
     return found
@@ -66,8 +67,9 @@ def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[Field
     """A batch's items that can be accepted, and the findings of those that cannot, by index."""
     good: dict[int, Request] = {}
     bad: dict[int, list[FieldError]] = {}
+    at = datetime.now(UTC)
     for index, item in enumerate(items):
-        found = _check(item, "notifications", index)
+        found = _check(item, at, "notifications", index)
         if isinstance(found, list):
             bad[index] = found
         else:
@@ -75,9 +77,9 @@ def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[Field
     return good, bad
 
 
-def _check(item: Any, *under: str | int) -> Request | list[FieldError]:
+def _check(item: Any, at: datetime, *under: str | int) -> Request | list[FieldError]:
     try:
-        request = _one().validate_python(item)
+        request = _one().validate_python(item, context={"at": at})
     except ValidationError as error:
         return field_errors(error, *under, tag="channel")
     if not settings.ATTACHMENTS and request.content().get("attachments"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -24,12 +23,11 @@ from hiram.lib.rest import (
 )
 from notifications.accept import Owner
 from notifications.api import docs
-from notifications.api.bodies import AnyBatch, checked, sort
+from notifications.api.bodies import AnyBatch, sort
 from notifications.api.filters import FILTERS, METADATA, filtered
 from notifications.api.verdicts import (
     accept_batch,
-    accepted,
-    accepted_body,
+    accept_one,
     idempotency_key,
     replayed,
 )
@@ -85,11 +83,7 @@ class NotificationsEndpoint(_OfCaller):
         body = read_json(request, limit=LARGE_BODY_OCTETS if settings.ATTACHMENTS else BODY_OCTETS)
         _check_size(request, body)
         known = idempotency_key(request, body)
-
-        def respond(made: list[UUID]) -> tuple[int, Any]:
-            return 202, accepted_body(made[0])
-
-        given = accepted(self.owner, [checked(body)], respond, known, batch=False)
+        given = accept_one(self.owner, body, known)
         headers = {"Location": f"/v1/notifications/{given.body['id']}"} | replayed(given)
         seconds = preferred_wait(request.META.get("HTTP_PREFER", ""))
         if seconds:

@@ -29,7 +29,7 @@ class Accepted(BaseModel):
     """The notification is committed to the database: it is owed from here on."""
 
     id: NotificationId
-    status: Literal["accepted"]
+    status: Literal["accepted", "scheduled"]
 
 
 class CopyRecord(BaseModel):
@@ -117,7 +117,7 @@ class AcceptedItem(BaseModel):
 
     index: int
     id: NotificationId
-    status: Literal["accepted"]
+    status: Literal["accepted", "scheduled"]
 
 
 class RejectedItem(BaseModel):
