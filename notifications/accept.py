@@ -54,7 +54,7 @@ WITH {record} r AS MATERIALIZED (
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
-    scheduled_event_id uuid),
+    scheduled_event_id uuid, cancel_key text),
   LATERAL (SELECT greatest(scheduled_at, statement_timestamp()) AS due_at) d
   {when_fresh}
 ), lane AS (
@@ -67,9 +67,9 @@ WITH {record} r AS MATERIALIZED (
 ), notification AS (
   INSERT INTO notifications_notification
          (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
-          status, metadata, generation, scheduled_at, expires_at)
+          status, metadata, generation, cancel_key, scheduled_at, expires_at)
   SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         status, metadata, 0, scheduled_at,
+         status, metadata, 0, cancel_key, scheduled_at,
          coalesce(expires_at, due_at + make_interval(secs => ttl))
     FROM r
 ), event AS (
@@ -227,6 +227,7 @@ def _row(owner: Owner, request: Request) -> dict[str, Any]:
         "scheduled_at": request.scheduled_at,
         "expires_at": request.expires_at,
         "ttl": request.ttl_seconds or settings.TTL_SECONDS,
+        "cancel_key": request.cancel_key,
         "scheduled_event_id": ids.new() if request.scheduled_at else None,
     }
 

@@ -29,6 +29,7 @@ from pydantic_core import PydanticCustomError
 from hiram.lib import rfc3339
 
 RECIPIENT_CHARACTERS = 320
+CANCEL_KEY_CHARACTERS = 255
 METADATA_KEYS = 50
 METADATA_KEY_CHARACTERS = 64
 METADATA_VALUE_CHARACTERS = 512
@@ -116,6 +117,12 @@ def _moment(given: Any) -> datetime | None:
     return rfc3339.parse(given)
 
 
+CancelKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=CANCEL_KEY_CHARACTERS),
+    AfterValidator(one_line),
+]
+Metadata = dict[MetadataKey, MetadataValue]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
@@ -131,7 +138,7 @@ class Request(BaseModel):
     )
 
     channel: str
-    metadata: dict[MetadataKey, MetadataValue] = Field(
+    metadata: Metadata = Field(
         default_factory=dict,
         max_length=METADATA_KEYS,
         description="Your own labels, echoed and filterable.",
@@ -150,6 +157,12 @@ class Request(BaseModel):
         ge=1,
         le=LONGEST_SECONDS,
         description="Instead of `expires_at`: for so long from `scheduled_at`, or from now.",
+    )
+
+    cancel_key: CancelKey | None = Field(
+        None,
+        description="A name of your own, shared by as many as you like, to cancel them by.",
+        examples=["cart-2207"],
     )
 
     @field_validator("scheduled_at")

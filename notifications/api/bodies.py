@@ -6,14 +6,22 @@ import operator
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from django.conf import settings
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from hiram.lib.findings import field_errors
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.channel import Request
+from notifications.channel import METADATA_KEYS, CancelKey, Metadata, Request
 from notifications.shelves import channels
 
 BATCH_ITEMS = 1_000
@@ -44,6 +52,27 @@ class Batch(AnyBatch):
     """Many notifications."""
 
     notifications: list[AnyRequest] = Field(min_length=1, max_length=BATCH_ITEMS)
+
+
+class Cancel(BaseModel):
+    """Which ones to cancel: by the key they were given, or by all of these labels."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        json_schema_extra={"minProperties": 1, "maxProperties": 1},
+    )
+
+    cancel_key: CancelKey | None = None
+    metadata: Metadata | None = Field(None, min_length=1, max_length=METADATA_KEYS)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.cancel_key is None) is (self.metadata is None):
+            raise ValueError("needs either cancel_key or metadata")
+        return self
 
 
 @cache
