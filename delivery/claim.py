@@ -188,7 +188,8 @@ def begin(rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
     """Commit the attempts as `started`; the numbers of those that may be called, by id.
 
     A row that is not in the answer must not be called: the lease was lost, or could not outlast
-    the call, or the row expired meanwhile. Attempts that a crashed worker left open become `abandoned` here.
+    the call, or the row expired meanwhile. Attempts that a crashed worker left open become
+    `abandoned` here.
     """
     if not rows:
         return {}

@@ -170,7 +170,7 @@ cancel_many = extend_schema(
     operation_id="cancelNotifications",
     summary="Cancel many notifications",
     description=f"By `cancel_key`, or by labels, of which each must be there. {CANCELED_MOST:,} a"
-    " call at most: what is still owed first, then the newest of what has ended.",
+    " call at most: what can be stopped first, then the newest of the others.",
     tags=_TAGS,
     request=Cancel,
     responses={200: OpenApiResponse(CanceledMany, "Each one is in one of the two lists.")},

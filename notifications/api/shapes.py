@@ -126,7 +126,7 @@ class Canceled(BaseModel):
 class CanceledMany(Canceled):
     """What was stopped, what was not, and whether to call again."""
 
-    has_more: bool = Field(description="More is owed than one call handles: repeat it.")
+    has_more: bool = Field(description="More can be stopped than one call handles: repeat it.")
 
 
 class AcceptedItem(BaseModel):

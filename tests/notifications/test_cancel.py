@@ -201,6 +201,20 @@ def test_a_key_may_be_long_and_of_any_script(live: Api) -> None:
         assert live.post({"cancel_key": key}, CANCEL).body == NONE | {"stopped": [made]}
 
 
+def test_what_can_no_more_be_stopped_stands_in_nobodys_way(
+    live: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CANCELED_MOST", 2)
+    rows = post(tenant, *[email(cancel_key="k")] * 7)
+    for row in rows[3:]:
+        attempted(row, "unknown")
+    answers = [live.post({"cancel_key": "k"}, CANCEL).body for _ in range(2)]
+    assert [a["has_more"] for a in answers] == [True, False]
+    assert answers[0]["stopped"] == [shown(rows[1]), shown(rows[2])]
+    assert answers[1]["stopped"] == [shown(rows[0])]
+    assert Notification.objects.filter(status="canceled").count() == 3
+
+
 def test_a_call_handles_so_many_what_is_owed_first(
     live: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
