@@ -62,7 +62,7 @@ class Cancel(BaseModel):
         frozen=True,
         strict=True,
         hide_input_in_errors=True,
-        json_schema_extra={"minProperties": 1, "maxProperties": 1},
+        json_schema_extra={"minProperties": 1},
     )
 
     cancel_key: CancelKey | None = None
