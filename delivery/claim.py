@@ -115,6 +115,7 @@ WITH x AS (
 ), mine AS MATERIALIZED (
   SELECT o.id, o.tenant_id FROM notifications_outboxmessage o JOIN x USING (id, fence)
    WHERE o.due_at > clock_timestamp() + make_interval(secs => %(call)s)
+     AND o.expires_at > clock_timestamp()
    ORDER BY o.id FOR UPDATE OF o
 ), abandoned AS (
   UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
@@ -191,7 +192,8 @@ def begin(rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:
     """Commit the attempts as `started`; the numbers of those that may be called, by id.
 
     A row that is not in the answer must not be called: the lease was lost, or could not outlast
-    the call. Attempts that a crashed worker left open become `abandoned` here.
+    the call, or the row expired meanwhile. Attempts that a crashed worker left open become
+    `abandoned` here.
     """
     if not rows:
         return {}

@@ -38,8 +38,8 @@ SELECT n.id, n.tenant_id, n.mode, n.channel, n.priority, n.expires_at
 """
 
 _PROMISE = """
-INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
-SELECT id, tenant_id, 'notification', %s, %s, expires_at
+INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, due_at, expires_at)
+SELECT id, tenant_id, 'notification', %s, %s, greatest(scheduled_at, now()), expires_at
   FROM notifications_notification
  WHERE id = %s AND status IN ('accepted', 'scheduled')
 ON CONFLICT DO NOTHING

@@ -28,6 +28,7 @@ from notifications.channel import Request
 from notifications.idempotency import Answer, InProgress, Key, recall, remembered
 from notifications.models import CLASSES
 from notifications.shelves import channels
+from notifications.states import State
 from tenants.models import Provider, Tenant
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,10 @@ _INSERT = """
 WITH {record} r AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
-    category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text)
+    category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
+    status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
+    scheduled_event_id uuid, cancel_key text),
+  LATERAL (SELECT greatest(scheduled_at, statement_timestamp()) AS due_at) d
   {when_fresh}
 ), lane AS (
   INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
@@ -63,18 +67,22 @@ WITH {record} r AS MATERIALIZED (
 ), notification AS (
   INSERT INTO notifications_notification
          (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
-          status, metadata, generation, expires_at)
+          status, metadata, generation, cancel_key, scheduled_at, expires_at)
   SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         'accepted', metadata, 0, statement_timestamp() + make_interval(secs => %(ttl)s)
+         status, metadata, 0, cancel_key, scheduled_at,
+         coalesce(expires_at, due_at + make_interval(secs => ttl))
     FROM r
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-  SELECT event_id, %(tenant)s, id, %(mode)s, 'notification.accepted', '{{}}' FROM r
+  SELECT event_id, %(tenant)s::uuid, id, %(mode)s, 'notification.accepted', '{{}}'::jsonb FROM r
+   UNION ALL
+  SELECT scheduled_event_id, %(tenant)s, id, %(mode)s, 'notification.scheduled', '{{}}'
+    FROM r WHERE status = 'scheduled'
 ), outbox AS (
   INSERT INTO notifications_outboxmessage
-         (id, tenant_id, topic, lane_id, rank, expires_at, traceparent)
-  SELECT id, %(tenant)s, 'notification', lane_id, rank,
-         statement_timestamp() + make_interval(secs => %(ttl)s), traceparent
+         (id, tenant_id, topic, lane_id, rank, due_at, expires_at, traceparent)
+  SELECT id, %(tenant)s, 'notification', lane_id, rank, due_at,
+         coalesce(expires_at, due_at + make_interval(secs => ttl)), traceparent
     FROM r
 )
 SELECT {is_fresh}
@@ -134,14 +142,14 @@ def accept(
     values = {
         "tenant": owner.tenant_id,
         "mode": owner.mode,
-        "ttl": settings.TTL_SECONDS,
         "rows": _encode(rows),
     }
     if key is None:
         _write(_PLAIN, values)
     elif not _write_keyed(values | _record(key, status, body)):
         return recall(owner.tenant_id, owner.mode, key)
-    doorbell.ring()
+    if not all(request.scheduled_at for request in requests):
+        doorbell.ring()
     _count(owner, requests)
     return Answer(status, body)
 
@@ -220,7 +228,18 @@ def _row(owner: Owner, request: Request) -> dict[str, Any]:
         "metadata": request.metadata,
         "payload": request.content(),
         "traceparent": telemetry.publishing(ids.show("ntf", notification_id), channel),
+        "status": first_state(request),
+        "scheduled_at": request.scheduled_at,
+        "expires_at": request.expires_at,
+        "ttl": request.ttl_seconds or settings.TTL_SECONDS,
+        "cancel_key": request.cancel_key,
+        "scheduled_event_id": ids.new() if request.scheduled_at else None,
     }
+
+
+def first_state(request: Request) -> State:
+    """The state in which a notification of this request begins."""
+    return State.SCHEDULED if request.scheduled_at else State.ACCEPTED
 
 
 @lru_cache(maxsize=4096)

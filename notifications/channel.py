@@ -9,18 +9,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from email.errors import HeaderParseError
 from email.header import decode_header
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from hiram.lib import rfc3339
+
 RECIPIENT_CHARACTERS = 320
+CANCEL_KEY_CHARACTERS = 255
 METADATA_KEYS = 50
 METADATA_KEY_CHARACTERS = 64
 METADATA_VALUE_CHARACTERS = 512
 BODY_OCTETS = 256 * 1024
+LONGEST_SECONDS = 365 * 86_400
+"""How far ahead a notification may be scheduled, and how long it may be tried after that."""
+
+LATE_SECONDS = 60
+"""A `scheduled_at` that is past by no more is taken as now: clocks differ, requests travel."""
+
+IN_THE_PAST = "in_the_past"
+"""The code of the one finding that a request may get later, though it was right at first."""
 
 Priority = Literal["high", "normal", "bulk"]
 Category = Literal["transactional", "operational", "marketing"]
@@ -88,6 +109,27 @@ MetadataKey = Annotated[
 MetadataValue = Annotated[str, StringConstraints(max_length=METADATA_VALUE_CHARACTERS)]
 
 
+def _moment(given: Any) -> datetime | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise PydanticCustomError("string_type", "must be a string")
+    return rfc3339.parse(given)
+
+
+CancelKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=CANCEL_KEY_CHARACTERS),
+    AfterValidator(one_line),
+]
+Metadata = dict[MetadataKey, MetadataValue]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+
+
+def _past(text: str) -> PydanticCustomError:
+    return PydanticCustomError(IN_THE_PAST, "This must be {text}", {"text": text})
+
+
 class Request(BaseModel):
     """What every channel's send request has; unknown fields are refused."""
 
@@ -96,7 +138,7 @@ class Request(BaseModel):
     )
 
     channel: str
-    metadata: dict[MetadataKey, MetadataValue] = Field(
+    metadata: Metadata = Field(
         default_factory=dict,
         max_length=METADATA_KEYS,
         description="Your own labels, echoed and filterable.",
@@ -104,6 +146,59 @@ class Request(BaseModel):
     )
     priority: Priority = Field("normal", description="Which of your notifications go first.")
     category: Category = "transactional"
+    scheduled_at: Moment = Field(
+        None, description="Not before this moment, a year ahead at most; left out, at once."
+    )
+    expires_at: Moment = Field(
+        None, description="Not after this moment: what could not be sent by then is `expired`."
+    )
+    ttl_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=LONGEST_SECONDS,
+        description="Instead of `expires_at`: for so long from `scheduled_at`, or from now.",
+    )
+
+    cancel_key: CancelKey | None = Field(
+        None,
+        description="A name of your own, shared by as many as you like, to cancel them by.",
+        examples=["cart-2207"],
+    )
+
+    @field_validator("scheduled_at")
+    @classmethod
+    def _ahead(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
+        """The moment; None where it is now. Judged where the validation's context has the `at`."""
+        at = _now(info)
+        if moment is None or at is None:
+            return moment
+        if moment > at + timedelta(seconds=LONGEST_SECONDS):
+            raise ValueError("must be within a year")
+        if moment < at - timedelta(seconds=LATE_SECONDS):
+            raise _past("in the future")
+        return moment if moment > at else None
+
+    @field_validator("expires_at")
+    @classmethod
+    def _afterwards(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
+        start, at = info.data.get("scheduled_at"), _now(info)
+        if moment is None:
+            return None
+        if start and moment <= start:
+            raise ValueError("must be after scheduled_at")
+        if at and moment <= at:
+            raise _past("in the future")
+        begin = start or at
+        if begin and moment > begin + timedelta(seconds=LONGEST_SECONDS):
+            raise ValueError("must be within a year after it is to be sent")
+        return moment
+
+    @field_validator("ttl_seconds")
+    @classmethod
+    def _only_one(cls, seconds: int | None, info: ValidationInfo) -> int | None:
+        if seconds is not None and info.data.get("expires_at"):
+            raise ValueError("must not be given together with expires_at")
+        return seconds
 
     @property
     def address(self) -> str:
@@ -123,6 +218,10 @@ class Request(BaseModel):
     def content(self) -> Mapping[str, Any]:
         """Fields for the driver's message, named as there, as JSON values."""
         raise NotImplementedError
+
+
+def _now(info: ValidationInfo) -> datetime | None:
+    return info.context["at"] if info.context else None
 
 
 class Channel(Protocol):

@@ -79,15 +79,20 @@ def milliseconds(start: datetime, stop: datetime) -> int:
 
 def with_status(rows: QuerySet[Notification], status: State) -> QuerySet[Notification]:
     """The rows that show this status."""
-    if status not in (State.ACCEPTED, State.QUEUED, State.SENDING):
+    if status not in (State.ACCEPTED, State.SCHEDULED, State.QUEUED, State.SENDING):
         return rows.filter(status=status)
     owed = OutboxMessage.objects.filter(pk=OuterRef("pk"))
     parked = Lane.objects.filter(pk=OuterRef("lane_id"), reason__isnull=False)
-    started = Attempt.objects.filter(subject_id=OuterRef("pk"), outcome=Attempt.Outcome.STARTED)
+    tried = Attempt.objects.filter(subject_id=OuterRef("pk"))
+    started = tried.filter(outcome=Attempt.Outcome.STARTED)
     is_leased = Q(Exists(owed.filter(leased_by__isnull=False, due_at__gt=Now())))
     is_sending = is_leased & Q(Exists(started))
     is_idle = ~is_leased & (~Q(Exists(owed)) | Q(Exists(owed.filter(Exists(parked)))))
-    rows = rows.filter(status=State.ACCEPTED)
+    is_early = Exists(owed.filter(due_at__gt=Now())) & ~is_leased & ~Q(Exists(tried))
+    is_scheduled = Q(status=State.SCHEDULED) & (is_early | ~Q(Exists(owed)))
+    if status == State.SCHEDULED:
+        return rows.filter(is_scheduled)
+    rows = rows.filter(~is_scheduled, status__in=(State.ACCEPTED, State.SCHEDULED))
     match status:
         case State.SENDING:
             return rows.filter(is_sending)
@@ -107,13 +112,15 @@ def _debts(found: Iterable[UUID]) -> dict[UUID, Debt]:
 
 
 def status(
-    stored: str, debt: Debt | None, *, calling: bool
+    stored: str, debt: Debt | None, *, calling: bool, tried: bool
 ) -> tuple[State, str | None, datetime | None]:
     """Status, reason and next attempt, as shown: derived from what the engine holds."""
-    if stored != State.ACCEPTED or debt is None:
+    if stored not in (State.ACCEPTED, State.SCHEDULED) or debt is None:
         return State(stored), None, None
     if debt.is_leased:
         return (State.SENDING if calling else State.QUEUED), None, None
+    if stored == State.SCHEDULED and not debt.is_due and not tried:
+        return State.SCHEDULED, None, None
     if debt.parked:
         return State.ACCEPTED, debt.parked, None
     return State.QUEUED, None, None if debt.is_due and not debt.tries else debt.due_at
@@ -121,7 +128,9 @@ def status(
 
 def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict[str, Any]:
     calling = any(a.outcome == Attempt.Outcome.STARTED for a in attempts)
-    shown, waits_for, next_attempt_at = status(row.status, debt, calling=calling)
+    shown, waits_for, next_attempt_at = status(
+        row.status, debt, calling=calling, tried=bool(attempts)
+    )
     provider = row.driver and {
         "id": row.provider_id and ids.show("prv", row.provider_id),
         "name": row.provider_name,

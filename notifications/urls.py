@@ -7,6 +7,8 @@ from django.urls import path
 from notifications.api.endpoints import (
     AttemptsEndpoint,
     BatchEndpoint,
+    CancelEndpoint,
+    CancelOneEndpoint,
     NotificationEndpoint,
     NotificationsEndpoint,
 )
@@ -22,4 +24,10 @@ urlpatterns = [
         AttemptsEndpoint.as_view(),
         name="notification-attempts",
     ),
+    path(
+        "notifications/<str:notification_id>/cancel",
+        CancelOneEndpoint.as_view(),
+        name="notification-cancel",
+    ),
+    path("cancel", CancelEndpoint.as_view(), name="cancel"),
 ]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache, reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from django.conf import settings
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from hiram.lib.findings import field_errors
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.channel import Request
+from notifications.channel import METADATA_KEYS, CancelKey, Metadata, Request
 from notifications.shelves import channels
 
 BATCH_ITEMS = 1_000
@@ -45,6 +54,27 @@ class Batch(AnyBatch):
     notifications: list[AnyRequest] = Field(min_length=1, max_length=BATCH_ITEMS)
 
 
+class Cancel(BaseModel):
+    """Which ones to cancel: by the key they were given, or by all of these labels."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        json_schema_extra={"minProperties": 1},
+    )
+
+    cancel_key: CancelKey | None = None
+    metadata: Metadata | None = Field(None, min_length=1, max_length=METADATA_KEYS)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.cancel_key is None) is (self.metadata is None):
+            raise ValueError("needs either cancel_key or metadata")
+        return self
+
+
 @cache
 def _one() -> TypeAdapter[Request]:
     return TypeAdapter(AnyRequest)
@@ -56,7 +86,7 @@ def checked(body: Any) -> Request:
     Raises:
         Problem: 422 with a pointer for each finding.
     """
-    found = _check(body)
+    found = _check(body, datetime.now(UTC))
     if isinstance(found, list):
         raise Problem("invalid", errors=found)
     return found
@@ -66,8 +96,9 @@ def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[Field
     """A batch's items that can be accepted, and the findings of those that cannot, by index."""
     good: dict[int, Request] = {}
     bad: dict[int, list[FieldError]] = {}
+    at = datetime.now(UTC)
     for index, item in enumerate(items):
-        found = _check(item, "notifications", index)
+        found = _check(item, at, "notifications", index)
         if isinstance(found, list):
             bad[index] = found
         else:
@@ -75,9 +106,9 @@ def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[Field
     return good, bad
 
 
-def _check(item: Any, *under: str | int) -> Request | list[FieldError]:
+def _check(item: Any, at: datetime, *under: str | int) -> Request | list[FieldError]:
     try:
-        request = _one().validate_python(item)
+        request = _one().validate_python(item, context={"at": at})
     except ValidationError as error:
         return field_errors(error, *under, tag="channel")
     if not settings.ATTACHMENTS and request.content().get("attachments"):

@@ -8,16 +8,19 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from hiram.lib import pagination
-from notifications.api.bodies import Batch, Send
+from notifications.api.bodies import Batch, Cancel, Send
 from notifications.api.filters import FILTERS, METADATA, OPTIONS
 from notifications.api.shapes import (
     Accepted,
     AttemptPage,
     BatchAnswer,
+    Canceled,
+    CanceledMany,
     NotificationPage,
     NotificationRecord,
 )
 from notifications.api.waiting import WAIT_SECONDS
+from notifications.cancel import CANCELED_MOST
 from notifications.idempotency import KEY_CHARACTERS
 
 _ID = "ntf_01M7XPVS3MEJ8V36AJKWHG10T2"
@@ -153,4 +156,26 @@ attempts = extend_schema(
     tags=_TAGS,
     parameters=[_PATH_ID, *_PAGE],
     responses={200: AttemptPage},
+)
+cancel = extend_schema(
+    operation_id="cancelNotification",
+    summary="Cancel a notification",
+    description="Stops it, if no provider has or may have taken it, and says exactly whether.",
+    tags=_TAGS,
+    request=None,
+    parameters=[_PATH_ID],
+    responses={200: OpenApiResponse(Canceled, "It is in one of the two lists.")},
+)
+cancel_many = extend_schema(
+    operation_id="cancelNotifications",
+    summary="Cancel many notifications",
+    description=f"By `cancel_key`, or by labels, of which each must be there. {CANCELED_MOST:,} a"
+    " call at most: what can be stopped first, then the newest of the others.",
+    tags=_TAGS,
+    request=Cancel,
+    responses={200: OpenApiResponse(CanceledMany, "Each one is in one of the two lists.")},
+    examples=[
+        OpenApiExample("By key", {"cancel_key": "cart-2207"}, request_only=True),
+        OpenApiExample("By label", {"metadata": {"order": "1"}}, request_only=True),
+    ],
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from hiram.lib import ids
@@ -24,16 +23,16 @@ from hiram.lib.rest import (
 )
 from notifications.accept import Owner
 from notifications.api import docs
-from notifications.api.bodies import AnyBatch, checked, sort
-from notifications.api.filters import FILTERS, METADATA, filtered
+from notifications.api.bodies import AnyBatch, Cancel, sort
+from notifications.api.filters import FILTERS, METADATA, filtered, labelled
 from notifications.api.verdicts import (
     accept_batch,
-    accepted,
-    accepted_body,
+    accept_one,
     idempotency_key,
     replayed,
 )
 from notifications.api.waiting import preferred_wait, wait_for
+from notifications.cancel import Canceled, cancel
 from notifications.idempotency import Answer
 from notifications.models import Attempt, Notification
 from notifications.record import show, show_all, show_attempt
@@ -85,11 +84,7 @@ class NotificationsEndpoint(_OfCaller):
         body = read_json(request, limit=LARGE_BODY_OCTETS if settings.ATTACHMENTS else BODY_OCTETS)
         _check_size(request, body)
         known = idempotency_key(request, body)
-
-        def respond(made: list[UUID]) -> tuple[int, Any]:
-            return 202, accepted_body(made[0])
-
-        given = accepted(self.owner, [checked(body)], respond, known, batch=False)
+        given = accept_one(self.owner, body, known)
         headers = {"Location": f"/v1/notifications/{given.body['id']}"} | replayed(given)
         seconds = preferred_wait(request.META.get("HTTP_PREFER", ""))
         if seconds:
@@ -145,6 +140,30 @@ class NotificationEndpoint(_OfCaller):
         return answer(show(self.find(notification_id)))
 
 
+class CancelOneEndpoint(_OfCaller):
+    """`/v1/notifications/{id}/cancel`."""
+
+    @docs.cancel
+    def post(self, request: HttpRequest, notification_id: str) -> HttpResponse:
+        """Stop it, or say that it has left."""
+        read_parameters(request)
+        row = self.find(notification_id)
+        return answer(_canceled(cancel(self.rows.filter(pk=row.pk))))
+
+
+class CancelEndpoint(_OfCaller):
+    """`/v1/cancel`."""
+
+    @docs.cancel_many
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Stop those with this key or these labels that have not left."""
+        read_parameters(request)
+        asked: Cancel = validate(Cancel, read_json(request))
+        named = labelled(asked.metadata) if asked.metadata else Q(cancel_key=asked.cancel_key)
+        done = cancel(self.rows.filter(named))
+        return answer(_canceled(done) | {"has_more": done.has_more})
+
+
 class AttemptsEndpoint(_OfCaller):
     """`/v1/notifications/{id}/attempts`."""
 
@@ -156,6 +175,13 @@ class AttemptsEndpoint(_OfCaller):
         attempts = Attempt.objects.filter(tenant_id=self.caller.tenant_id, subject_id=row.pk)
         page = paginate(attempts, query, scope=(str(row.pk), "attempts"), by="started_at")
         return answer(page.body(show_attempt))
+
+
+def _canceled(done: Canceled) -> dict[str, Any]:
+    return {
+        "stopped": [ids.show("ntf", found) for found in done.stopped],
+        "already_left": [ids.show("ntf", found) for found in done.already_left],
+    }
 
 
 def _check_size(request: HttpRequest, body: Any) -> None:

@@ -54,8 +54,13 @@ def _labelled(filters: Mapping[str, str]) -> Q:
         for name, value in filters.items()
         if name.startswith(METADATA)
     }
+    return labelled(labels) if labels else Q()
+
+
+def labelled(labels: Mapping[str, str]) -> Q:
+    """That it has all of these labels, one at least."""
     # The index leaves out empty metadata, which PostgreSQL cannot infer from the first condition.
-    return Q(metadata__contains=labels) & ~Q(metadata={}) if labels else Q()
+    return Q(metadata__contains=labels) & ~Q(metadata={})
 
 
 def _moment(name: str, value: str, errors: list[FieldError]) -> datetime | None:

@@ -29,7 +29,7 @@ class Accepted(BaseModel):
     """The notification is committed to the database: it is owed from here on."""
 
     id: NotificationId
-    status: Literal["accepted"]
+    status: Literal["accepted", "scheduled"]
 
 
 class CopyRecord(BaseModel):
@@ -112,12 +112,29 @@ class AttemptPage(BaseModel):
     has_more: bool
 
 
+class Canceled(BaseModel):
+    """What was stopped, and what was not: the two have nothing in common."""
+
+    stopped: list[NotificationId] = Field(
+        description="No provider was or will be called: now, or when it was canceled before."
+    )
+    already_left: list[NotificationId] = Field(
+        description="Taken by a provider, perhaps taken, on its way, or ended otherwise."
+    )
+
+
+class CanceledMany(Canceled):
+    """What was stopped, what was not, and whether to call again."""
+
+    has_more: bool = Field(description="More can be stopped than one call handles: repeat it.")
+
+
 class AcceptedItem(BaseModel):
     """An item of the batch that was accepted."""
 
     index: int
     id: NotificationId
-    status: Literal["accepted"]
+    status: Literal["accepted", "scheduled"]
 
 
 class RejectedItem(BaseModel):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, starmap
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,18 @@ from django.http import HttpRequest
 
 from hiram.lib import ids
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.accept import Owner, SendersRefused, accept
-from notifications.channel import Request
-from notifications.idempotency import Answer, BadKey, InProgress, Key, KeyReused, key
-from notifications.states import State
+from notifications.accept import Owner, SendersRefused, accept, first_state
+from notifications.api.bodies import checked
+from notifications.channel import IN_THE_PAST, Request
+from notifications.idempotency import (
+    Answer,
+    BadKey,
+    InProgress,
+    Key,
+    KeyReused,
+    key,
+    remembered,
+)
 
 
 def accepted(
@@ -43,6 +52,35 @@ def accepted(
         raise Problem("invalid", errors=[sender_error(refusal.senders[0])]) from refusal
 
 
+def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
+    """Check and accept one.
+
+    Raises:
+        Problem: 409, 422.
+    """
+    try:
+        request = checked(body)
+    except Problem as problem:
+        if given := _told(owner, known, problem.errors):
+            return given
+        raise
+
+    def respond(made: list[UUID]) -> tuple[int, Any]:
+        return 202, accepted_body(made[0], request)
+
+    return accepted(owner, [request], respond, known, batch=False)
+
+
+def _told(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -> Answer | None:
+    """The first answer to what was right at first: a repetition must not fail by its age."""
+    if known is None or all(error.code != IN_THE_PAST for error in errors):
+        return None
+    try:
+        return remembered(owner.tenant_id, owner.mode, known)
+    except KeyReused as error:
+        raise Problem("idempotency-key-reused") from error
+
+
 def accept_batch(
     owner: Owner,
     good: dict[int, Request],
@@ -57,10 +95,13 @@ def accept_batch(
         Problem: 409, 422.
     """
     if bad and atomic:
+        if given := _told(owner, known, chain.from_iterable(bad.values())):
+            return given
         raise _none_stored(bad)
 
     def respond(made: list[UUID]) -> tuple[int, Any]:
-        return 202, batch_body(dict(zip(good, made, strict=True)), bad)
+        pairs = zip(made, good.values(), strict=True)
+        return 202, batch_body(dict(zip(good, starmap(accepted_body, pairs), strict=True)), bad)
 
     try:
         return accepted(owner, list(good.values()), respond, known, batch=True)
@@ -86,15 +127,17 @@ def sender_error(sender: str, *under: str | int) -> FieldError:
     return FieldError(pointer(*under, "from"), "sender_not_allowed", text)
 
 
-def accepted_body(made: UUID) -> dict[str, str]:
+def accepted_body(made: UUID, request: Request) -> dict[str, str]:
     """The answer for one."""
-    return {"id": ids.show("ntf", made), "status": str(State.ACCEPTED)}
+    return {"id": ids.show("ntf", made), "status": str(first_state(request))}
 
 
-def batch_body(made: dict[int, UUID], bad: dict[int, list[FieldError]]) -> dict[str, Any]:
+def batch_body(
+    made: dict[int, dict[str, str]], bad: dict[int, list[FieldError]]
+) -> dict[str, Any]:
     """The answer to a batch, items in the order of the request."""
     data: dict[int, dict[str, Any]] = {
-        index: {"index": index} | accepted_body(new) for index, new in made.items()
+        index: {"index": index} | one for index, one in made.items()
     }
     for index, errors in bad.items():
         problem = Problem("invalid", errors=errors)

@@ -46,6 +46,7 @@ class Notification(HotTenantRow):
     subject = models.TextField(blank=True)
     category = models.CharField(max_length=20)
     priority = models.CharField(max_length=6)
+    cancel_key = models.CharField(max_length=255, null=True)
     status = models.CharField(max_length=12)
     reason = models.CharField(max_length=60, null=True)
     metadata = models.JSONField(default=dict)
@@ -90,6 +91,13 @@ class Notification(HotTenantRow):
                 opclasses=["jsonb_path_ops"],
                 condition=~models.Q(metadata={}),
                 name="notification_metadata",
+            ),
+            models.Index(
+                "tenant",
+                "mode",
+                "cancel_key",
+                condition=models.Q(cancel_key__isnull=False),
+                name="notification_cancel_key",
             ),
         ]
 

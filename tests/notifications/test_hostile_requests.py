@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 
-from notifications.api import endpoints
+from notifications.api import verdicts
 from notifications.api.endpoints import NotificationsEndpoint
 from notifications.models import Notification
 from tests.factories import email
@@ -329,7 +329,7 @@ class TestAround:
         def broken(_: object) -> None:
             raise ZeroDivisionError("secret words")
 
-        monkeypatch.setattr(endpoints, "checked", broken)
+        monkeypatch.setattr(verdicts, "checked", broken)
         said = live.post(email())
         assert (said.status, said.code) == (500, "internal")
         assert b"secret" not in said.raw

@@ -44,6 +44,7 @@ class TestDocument:
             "/v1/handshake", "/v1/drivers", "/v1/providers", "/v1/providers/{provider_id}",
             "/v1/providers/{provider_id}/test", "/v1/notifications", "/v1/notifications/batch",
             "/v1/notifications/{notification_id}", "/v1/notifications/{notification_id}/attempts",
+            "/v1/notifications/{notification_id}/cancel", "/v1/cancel",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)

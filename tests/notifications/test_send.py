@@ -237,7 +237,7 @@ def test_a_mistake_is_pointed_at(
 
 @pytest.mark.parametrize("name", [
     "tenant_id", "status", "lane_id", "id", "created_at", "mode", "generation", "user_id",
-    "request_id", "expires_at", "scheduled_at", "provider", "template", "to", "__proto__",
+    "request_id", "settled_at", "due_at", "provider", "template", "to", "__proto__",
 ])  # fmt: skip
 def test_no_field_of_ours_can_be_assigned(live: Api, name: str) -> None:
     said = live.post(email(**{name: "x"}))

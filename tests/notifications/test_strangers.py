@@ -29,6 +29,8 @@ CALLS: list[tuple[str, str, Any, str]] = [
     *(("HEAD", path, b"", "notifications:read") for path in READS),
     ("POST", PATH, email(), "notifications:write"),
     ("POST", BATCH, BATCH_BODY, "notifications:write"),
+    ("POST", f"{PATH}/{{id}}/cancel", b"", "notifications:write"),
+    ("POST", "/v1/cancel", {"cancel_key": "k"}, "notifications:write"),
 ]
 
 
@@ -188,6 +190,7 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 BODIES = {
+    "cancelNotifications": {"cancel_key": "k"},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
     "testProvider": {"recipient": "a@x.org"},
