@@ -43,9 +43,12 @@ def settle(results: Sequence[Result]) -> None:
         if pauses(result.work, result.answer) and result.work.route:
             detail = excerpt(str(getattr(result.answer, "detail", "")))
             pause(result.work.route, "bad_account", detail)
+    sent = [row for row in rows if row["verdict"] == "sent"]
     with _transaction():
-        _lock(row["id"] for row in rows)
-        _run(_SENT, [row for row in rows if row["verdict"] == "sent"])
+        _lock("outboxmessage", rows)
+        # A `sent` that comes late finds no outbox row to wait at, while a replay makes one anew.
+        _lock("notification", sent)
+        _run(_SENT, sent)
         _run(_RETRY, [row for row in rows if row["verdict"] == "retry"])
         _run(_END, [row for row in rows if row["verdict"] == "end"])
     for result, row in zip(results, rows, strict=True):
@@ -67,7 +70,7 @@ def end(endings: Sequence[Ending]) -> None:
         return
     rows = [_ending(e) for e in endings]
     with _transaction():
-        _lock(row["id"] for row in rows)
+        _lock("outboxmessage", rows)
         _run(_PARK, [row for row in rows if row["status"] is None])
         _run(_END, [row for row in rows if row["status"] is not None])
 
@@ -111,13 +114,11 @@ def _transaction() -> Iterator[None]:
         yield
 
 
-def _lock(found: Iterable[Any]) -> None:
+def _lock(table: str, rows: Sequence[dict[str, Any]]) -> None:
     # Outbox rows first and in one order, as cancel does: no deadlock between the two.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT FROM notifications_outboxmessage WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
-            [sorted(found)],
-        )
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCKS[table], [sorted(row["id"] for row in rows)])
 
 
 def _run(statement: str, rows: list[dict[str, Any]]) -> None:
@@ -125,6 +126,11 @@ def _run(statement: str, rows: list[dict[str, Any]]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(statement, [json.dumps(rows, default=str)])
 
+
+_LOCKS = {
+    table: f"SELECT FROM notifications_{table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+    for table in ("outboxmessage", "notification")
+}
 
 _ROWS = """
 WITH x AS MATERIALIZED (

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
+from notifications.api.dead_letters import (
+    DeadLettersEndpoint,
+    ReplayEndpoint,
+    ReplayManyEndpoint,
+)
 from notifications.api.endpoints import (
     AttemptsEndpoint,
     BatchEndpoint,
@@ -29,5 +34,12 @@ urlpatterns = [
         CancelOneEndpoint.as_view(),
         name="notification-cancel",
     ),
+    path(
+        "notifications/<str:notification_id>/replay",
+        ReplayEndpoint.as_view(),
+        name="notification-replay",
+    ),
+    path("dead-letters", DeadLettersEndpoint.as_view(), name="dead-letters"),
+    path("dead-letters/replay", ReplayManyEndpoint.as_view(), name="dead-letters-replay"),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
 ]

@@ -21,7 +21,7 @@ from pydantic import (
 
 from hiram.lib.findings import field_errors
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.channel import METADATA_KEYS, CancelKey, Metadata, Request
+from notifications.channel import METADATA_KEYS, CancelKey, Category, Metadata, Request
 from notifications.shelves import channels
 
 BATCH_ITEMS = 1_000
@@ -73,6 +73,22 @@ class Cancel(BaseModel):
         if (self.cancel_key is None) is (self.metadata is None):
             raise ValueError("needs either cancel_key or metadata")
         return self
+
+
+class Replay(BaseModel):
+    """Which dead letters to replay: those that have all of these. Without any: all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    reason: str | None = Field(None, min_length=1, max_length=60)
+    channel: str | None = Field(None, min_length=1, max_length=20)
+    category: Category | None = None
+    created_after: str | None = Field(None, max_length=40)
+    created_before: str | None = Field(None, max_length=40)
+    per_second: float | None = Field(
+        None, gt=0, le=1_000, description="At which pace they become due; left out, all at once."
+    )
+    dry_run: bool = Field(False, description="Only count and name them.")
 
 
 @cache

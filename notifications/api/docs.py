@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from hiram.lib import pagination
-from notifications.api.bodies import Batch, Cancel, Send
+from notifications.api.bodies import Batch, Cancel, Replay, Send
 from notifications.api.filters import FILTERS, METADATA, OPTIONS
 from notifications.api.shapes import (
     Accepted,
@@ -16,8 +16,10 @@ from notifications.api.shapes import (
     BatchAnswer,
     Canceled,
     CanceledMany,
+    DeadLetterPage,
     NotificationPage,
     NotificationRecord,
+    Replayed,
 )
 from notifications.api.waiting import WAIT_SECONDS
 from notifications.cancel import CANCELED_MOST
@@ -103,6 +105,8 @@ def _filter(name: str) -> OpenApiParameter:
     return _query(name, _ABOUT[name], schema)
 
 
+_DEAD_FILTERS = [_filter(name) for name in FILTERS if name != "status"]
+
 send = extend_schema(
     operation_id="sendNotification",
     summary="Send a notification",
@@ -177,5 +181,36 @@ cancel_many = extend_schema(
     examples=[
         OpenApiExample("By key", {"cancel_key": "cart-2207"}, request_only=True),
         OpenApiExample("By label", {"metadata": {"order": "1"}}, request_only=True),
+    ],
+)
+dead_letters = extend_schema(
+    operation_id="listDeadLetters",
+    summary="List what failed",
+    description="Notifications that ended `failed` and were not replayed, newest first.",
+    tags=_TAGS,
+    parameters=[_query("reason", "Why it failed.", {"type": "string"}), *_DEAD_FILTERS, *_PAGE],
+    responses={200: DeadLetterPage},
+)
+replay = extend_schema(
+    operation_id="replayNotification",
+    summary="Replay a notification that failed",
+    description="It is owed again, with its tries and its time to live anew.",
+    tags=_TAGS,
+    request=None,
+    parameters=[_PATH_ID, _LOCATION],
+    responses={202: OpenApiResponse(Accepted, "Owed again.")},
+)
+replay_many = extend_schema(
+    operation_id="replayDeadLetters",
+    summary="Replay what failed, by filter",
+    description="The oldest first, 1,000 a call at most; `has_more` says whether to call again.",
+    tags=_TAGS,
+    request=Replay,
+    responses={
+        200: OpenApiResponse(Replayed, "A dry run: nothing was changed."),
+        202: OpenApiResponse(Replayed, "Owed again."),
+    },
+    examples=[
+        OpenApiExample("Slowly", {"reason": "bad_account", "per_second": 5}, request_only=True)
     ],
 )

@@ -41,13 +41,13 @@ from tenants.models import Scope
 
 logger = logging.getLogger(__name__)
 
-_READ, _WRITE = Scope.NOTIFICATIONS_READ.value, Scope.NOTIFICATIONS_WRITE.value
+READ, WRITE = Scope.NOTIFICATIONS_READ.value, Scope.NOTIFICATIONS_WRITE.value
 
 
-class _OfCaller(TenantEndpoint):
+class OfCaller(TenantEndpoint):
     """What belongs to the key's tenant, in the key's mode."""
 
-    scopes: ClassVar[dict[str, str]] = {"GET": _READ, "POST": _WRITE}
+    scopes: ClassVar[dict[str, str]] = {"GET": READ, "POST": WRITE}
 
     @property
     def owner(self) -> Owner:
@@ -74,7 +74,7 @@ class _OfCaller(TenantEndpoint):
         return row
 
 
-class NotificationsEndpoint(_OfCaller):
+class NotificationsEndpoint(OfCaller):
     """`/v1/notifications`."""
 
     @docs.send
@@ -115,7 +115,7 @@ class NotificationsEndpoint(_OfCaller):
         return answer(page.body(lambda row: shown[row.pk]))
 
 
-class BatchEndpoint(_OfCaller):
+class BatchEndpoint(OfCaller):
     """`/v1/notifications/batch`."""
 
     @docs.batch
@@ -130,7 +130,7 @@ class BatchEndpoint(_OfCaller):
         return answer(given.body, given.status, replayed(given))
 
 
-class NotificationEndpoint(_OfCaller):
+class NotificationEndpoint(OfCaller):
     """`/v1/notifications/{id}`."""
 
     @docs.get
@@ -140,7 +140,7 @@ class NotificationEndpoint(_OfCaller):
         return answer(show(self.find(notification_id)))
 
 
-class CancelOneEndpoint(_OfCaller):
+class CancelOneEndpoint(OfCaller):
     """`/v1/notifications/{id}/cancel`."""
 
     @docs.cancel
@@ -151,7 +151,7 @@ class CancelOneEndpoint(_OfCaller):
         return answer(_canceled(cancel(self.rows.filter(pk=row.pk))))
 
 
-class CancelEndpoint(_OfCaller):
+class CancelEndpoint(OfCaller):
     """`/v1/cancel`."""
 
     @docs.cancel_many
@@ -164,7 +164,7 @@ class CancelEndpoint(_OfCaller):
         return answer(_canceled(done) | {"has_more": done.has_more})
 
 
-class AttemptsEndpoint(_OfCaller):
+class AttemptsEndpoint(OfCaller):
     """`/v1/notifications/{id}/attempts`."""
 
     @docs.attempts

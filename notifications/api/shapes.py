@@ -129,6 +129,39 @@ class CanceledMany(Canceled):
     has_more: bool = Field(description="More can be stopped than one call handles: repeat it.")
 
 
+class DeadLetterRecord(BaseModel):
+    """A notification that ended `failed`, with what was to be sent and what was tried last."""
+
+    notification_id: NotificationId
+    reason: str
+    detail: str
+    created_at: Moment
+    channel: ChannelName
+    recipient: str
+    category: Category
+    metadata: dict[str, str]
+    payload: dict[str, Any] | None = Field(description="As the channel wrote it for the driver.")
+    attempts: list[AttemptRecord]
+
+
+class DeadLetterPage(BaseModel):
+    """One page, newest first."""
+
+    data: list[DeadLetterRecord]
+    next_cursor: str | None
+    has_more: bool
+
+
+class Replayed(BaseModel):
+    """What is owed again, or would be."""
+
+    dry_run: bool
+    matched: int = Field(description="Dead letters that match, before the call.")
+    replayed: int
+    data: list[NotificationId] = Field(description="The oldest of them; 1,000 a call at most.")
+    has_more: bool = Field(description="More match than one call handles: repeat it.")
+
+
 class AcceptedItem(BaseModel):
     """An item of the batch that was accepted."""
 
