@@ -7,9 +7,12 @@ file, and so before anybody had named the servers.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import django
 import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiram.settings")
 django.setup()  # before the folders' own conftest.py import models
@@ -25,3 +28,14 @@ def nothing_bound() -> None:
     """A test that calls a view itself leaves on its thread what the middleware would take off."""
     context.fields.set(None)
     context.span.set(None)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A thread that outlives its test must not keep the database from being dropped."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )

@@ -184,9 +184,16 @@ class Nemesis:
         return 0
 
     def _flush(self) -> int:
-        with redis.Redis.from_url(self.instance.environment("REDIS_URL")) as client:
-            client.flushall()
+        until(self._flushed, RECOVERY_SECONDS)
         return 0
+
+    def _flushed(self) -> bool:
+        """Whether it was there: the fault before this one may have killed it."""
+        try:
+            with redis.Redis.from_url(self.instance.environment("REDIS_URL")) as client:
+                return bool(client.flushall())
+        except redis.RedisError:
+            return False
 
     def _open(self, victims: list[int]) -> int:
         with self.instance.database() as database:
