@@ -147,7 +147,7 @@ def test_nothing_about_a_notification_can_be_changed(
     assert Notification.objects.filter(pk=ours.notification.pk).values().get() == before
 
 
-@pytest.mark.parametrize("odd", ['"><script>alert(1)</script>', "{{ 7*7 }}", "');alert(1);//"])
+@pytest.mark.parametrize("odd", ['"><script>alert(1)</script>', "{{ 719*727 }}", "');alert(1);//"])
 def test_texts_of_others_are_texts(odd: str, people: People, ours: World) -> None:
     [row] = post(ours.tenant, email(subject=odd, body=odd, metadata={"k" + odd[:9]: odd}))
     attempt(row, error=odd, provider_name=odd, code=odd[:40], worker=odd)
@@ -155,7 +155,7 @@ def test_texts_of_others_are_texts(odd: str, people: People, ours: World) -> Non
     for url in (LIST, _detail(row), f"{LIST}?q={row.pk}"):
         page = people["viewer"].get(url).content.decode()
         assert "<script>alert" not in page
-        assert "49" not in re.findall(r"\b49\b", page)
+        assert "522713" not in page
         # Inside the theme's expressions no text of anybody's may stand.
         for expression in re.findall(r'\b(?:x-[\w:.-]+|on\w+|@[\w.]+)="([^"]*)"', page):
             assert "alert(1)" not in unescape(expression)

@@ -174,7 +174,7 @@ def test_a_web_process_asked_to_stop_answers_first(instance, tenant):
         notification = tenant.sent()
         until(lambda: tenant.get(notification)["status"] == "sending")
         os.kill(pid, signal.SIGTERM)
-        assert instance.ops("/readyz")[0] in (0, 503)
+        until(lambda: instance.ops("/readyz")[0] in (0, 503))
         until(lambda: not lives(pid), 40)
     assert ending(instance, pid) == "ended with 0"
     until(instance.ready, RECOVERY_SECONDS)
