@@ -29,7 +29,7 @@ SUSPECT_CLAIMS = 3
 """Claims in a row, this one included, of which none before had an outcome: two is one crash."""
 
 COLUMNS = """o.id, o.tenant_id, o.topic, o.lane_id, o.rank, o.fence, o.tries, o.claims,
-          o.expires_at <= now(), o.traceparent"""
+          o.released_fence, o.ordering_key, o.expires_at <= now(), o.traceparent"""
 
 HEADS = """
 RECURSIVE heads(rank, upto, lane_id, due_at, n) AS (
@@ -111,7 +111,7 @@ _BEGIN = """
 WITH x AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS x(
     id uuid, fence bigint, attempt_id uuid, provider_id uuid, provider_name text, driver text,
-    shadow boolean)
+    shadow boolean, route jsonb)
 ), mine AS MATERIALIZED (
   SELECT o.id, o.tenant_id FROM notifications_outboxmessage o JOIN x USING (id, fence)
    WHERE o.due_at > clock_timestamp() + make_interval(secs => %(call)s)
@@ -123,10 +123,11 @@ WITH x AS (
 )
 INSERT INTO notifications_attempt
        (id, tenant_id, subject_id, number, fence, worker, outcome, provider_id, provider_name,
-        driver, shadow)
+        driver, shadow, route)
 SELECT x.attempt_id, m.tenant_id, m.id,
        1 + (SELECT count(*) FROM notifications_attempt a WHERE a.subject_id = m.id),
-       x.fence, %(worker)s, 'started', x.provider_id, x.provider_name, x.driver, x.shadow
+       x.fence, %(worker)s, 'started', x.provider_id, x.provider_name, x.driver, x.shadow,
+       x.route
   FROM mine m JOIN x USING (id)
 RETURNING subject_id, number
 """
@@ -145,6 +146,8 @@ class Claim:
     fence: int
     tries: int
     claims: int
+    released_fence: int
+    ordering_key: str | None
     expired: bool
     traceparent: str | None
 

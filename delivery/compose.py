@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,16 +18,33 @@ from uuid import UUID
 from django.db import connection
 
 from delivery.accounts import with_sender
+from delivery.choice import Past, Reason
 from delivery.claim import Claim
-from delivery.driver import Answer, Attachment, Failed, Fault, Message
-from delivery.routing import NoRoute, Route, Routes, simulator
+from delivery.driver import Answer, Attachment, Failed, Fault, Message, Missing
+from delivery.route import Route, simulator
+from delivery.routing import NoWay, Routes, Way
 from hiram.lib import ids
+from tenants.policy import OnUnknown, Policy, policy
 
 _LOAD = """
-SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, c.payload::text
-  FROM notifications_notification n JOIN notifications_content c ON c.id = n.content_id
+SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
+       extract(epoch FROM now() - n.scheduled_at)::float,
+       extract(epoch FROM n.expires_at - greatest(n.created_at, n.scheduled_at))::float,
+       c.payload::text,
+       jsonb_build_object('retry_steps_seconds', p.retry_steps_seconds,
+                          'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
+                          'send_within_seconds', p.send_within_seconds)::text,
+       (SELECT jsonb_agg(jsonb_build_array(a.outcome, a.provider_id, a.fence) ORDER BY a.number)
+          FROM notifications_attempt a WHERE a.subject_id = n.id)::text
+  FROM notifications_notification n
+  JOIN notifications_content c ON c.id = n.content_id
+  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
  WHERE n.id = ANY(%s)
 """
+
+DOUBTFUL = ("unknown", "abandoned", "started")
+"""Outcomes after which the provider may have the message; an open attempt of an earlier claim is
+one that its worker abandoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +64,25 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One message on its way: claimed, composed, routed. Without a route it goes nowhere real."""
+    """One message on its way: claimed, composed, routed. Without a way it goes nowhere real.
+
+    `asks_first`: the provider may have it, and is asked before it is given it again. `rules` are
+    its category's; `lifetime` is for how many seconds it is tried in all.
+    """
 
     claim: Claim
     attempt_id: UUID
     message: Message
-    route: Route | None
+    way: Way | None
     shadow: bool
+    rules: Policy
+    lifetime: float
+    asks_first: bool = False
+
+    @property
+    def route(self) -> Route | None:
+        """The way's."""
+        return self.way.route if self.way else None
 
     def attempt(self) -> dict[str, Any]:
         """What `claim.begin` writes before the call."""
@@ -61,6 +94,7 @@ class Work:
             "provider_name": self.route and self.route.provider_name,
             "driver": self.route and self.route.driver_name,
             "shadow": self.shadow,
+            "route": self.way and self.way.explained(),
         }
 
     @property
@@ -80,21 +114,42 @@ class Work:
         if self.route is None:
             return Shadowed(_digest(json.dumps(asdict(self.message), default=_plain).encode()))
         if not self.shadow:
-            return self.route.driver.send(self.route.account, self.message, timeout=timeout)
+            return self._call(self.route, timeout)
         try:
             payload = self.route.driver.payload(self.route.account, self.message)
         except ValueError as error:
             return Failed(Fault.BAD_CONTENT, str(error))
         return Shadowed(_digest(payload))
 
+    def _call(self, route: Route, timeout: float) -> Answer:
+        until = time.monotonic() + timeout
+        if self.asks_first:
+            found = route.driver.look_up(route.account, self.message, timeout=timeout / 2)
+            if not isinstance(found, Missing):
+                return found
+        left = until - time.monotonic()
+        return route.driver.send(route.account, self.message, timeout=left)
+
+
+class Fate(StrEnum):
+    """What becomes of a claimed row that cannot go now: its lane or it alone waits, it is held
+    until somebody decides, or it ends."""
+
+    PARK = "park"
+    WAIT = "wait"
+    HOLD = "hold"
+    FAIL = "fail"
+    EXPIRE = "expire"
+
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A claimed row that cannot go: parked until something changes, or ended."""
+    """A claimed row that cannot go; `seconds` is for how long at least, where that is known."""
 
     claim: Claim
     reason: str
-    parks: bool
+    fate: Fate
+    seconds: float = 0
     detail: str = ""
 
 
@@ -106,13 +161,19 @@ def compose(claims: Sequence[Claim]) -> list[Work | Stuck]:
         cursor.execute(_LOAD, [[c.id for c in claims]])
         rows = {row[0]: row[1:] for row in cursor.fetchall()}
     routes = Routes(c.tenant_id for c in claims)
-    return [_compose(c, rows.get(c.id), routes) for c in claims]
+    # Where a provider takes only some of them, the more urgent ones are these.
+    urgent = sorted(claims, key=attrgetter("rank"))
+    return [_compose(c, rows.get(c.id), routes) for c in urgent]
 
 
 def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
-        return Stuck(claim, "content_gone", parks=False)
-    mode, channel, recipient, generation, created_at, payload = row
+        return Stuck(claim, "content_gone", Fate.FAIL)
+    mode, channel, recipient, generation, created_at, category, late, lifetime, *texts = row
+    payload, decided, attempts = (json.loads(text or "[]") for text in texts)
+    rules = policy(category, decided)
+    if late is not None and not attempts and rules.misses(late):
+        return Stuck(claim, "missed_run", Fate.EXPIRE)
     attempt_id = ids.new()
     shown = ids.show("ntf", claim.id)
     try:
@@ -122,26 +183,63 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
             recipient=recipient,
             at=created_at,
             attempt_id=ids.show("att", attempt_id),
-            **_fields(json.loads(payload)),
+            **_fields(payload),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        return Stuck(claim, "unreadable", parks=False, detail=type(error).__name__)
-    route = _route(claim, mode, message, routes)
-    if isinstance(route, NoRoute):
-        return Stuck(claim, route.reason, route.parks)
-    shadow = route is None or (mode != "live" and route.provider_id is not None)
-    composed = with_sender(message, route.account) if route else message
-    return Work(claim, attempt_id, composed, route, shadow)
+        return Stuck(claim, "unreadable", Fate.FAIL, detail=type(error).__name__)
+    past, asks_first = _past(attempts, claim.released_fence), False
+    if past.is_doubtful and rules.on_unknown is not OnUnknown.RETRY:
+        way = (
+            _asked(claim, mode, message, past, routes)
+            if rules.on_unknown is OnUnknown.VERIFY
+            else None
+        )
+        if way is None:
+            return Stuck(claim, "unknown", Fate.HOLD)
+        asks_first = True
+    else:
+        found = _way(claim, mode, message, past, routes)
+        if isinstance(found, NoWay):
+            return _stuck(claim, found)
+        way = found
+    shadow = way is None or (mode != "live" and way.route.provider_id is not None)
+    composed = with_sender(message, way.route.account) if way else message
+    return Work(claim, attempt_id, composed, way, shadow, rules, lifetime, asks_first)
 
 
-def _route(claim: Claim, mode: str, message: Message, routes: Routes) -> Route | NoRoute | None:
+def _past(attempts: list[tuple[str, str | None, int]], released_fence: int) -> Past:
+    refusals = Counter(UUID(by) for outcome, by, _ in attempts if by and outcome == "refused")
+    doubts = [
+        by for outcome, by, fence in attempts if outcome in DOUBTFUL and fence > released_fence
+    ]
+    by = doubts[-1] if doubts else None
+    return Past(refusals, UUID(by) if by else None, is_doubtful=bool(doubts))
+
+
+def _way(
+    claim: Claim, mode: str, message: Message, past: Past, routes: Routes
+) -> Way | NoWay | None:
     """Live goes to a provider; test to the simulator; what has neither goes nowhere, in shadow."""
     if mode == "test" and (sandbox := simulator(message.channel)):
-        return sandbox
-    route = routes.choose(claim.tenant_id, message.channel, message.sender)
-    if mode != "live" and isinstance(route, NoRoute):
+        return Way(sandbox, Reason.SIMULATOR)
+    way = routes.choose(claim.tenant_id, message.channel, message.sender, past)
+    if mode != "live" and isinstance(way, NoWay):
         return None
-    return route
+    return way
+
+
+def _asked(claim: Claim, mode: str, message: Message, past: Past, routes: Routes) -> Way | None:
+    """The way to the provider that may have it, if that can be asked."""
+    if mode == "test" and (sandbox := simulator(message.channel)):
+        way: Way | None = Way(sandbox, Reason.SIMULATOR)
+    else:
+        way = routes.back(claim.tenant_id, past.doubtful)
+    return way if way and way.route.driver.looks_up else None
+
+
+def _stuck(claim: Claim, no: NoWay) -> Stuck:
+    fate = Fate.PARK if no.parks else Fate.WAIT if no.seconds else Fate.FAIL
+    return Stuck(claim, no.reason, fate, no.seconds)
 
 
 def _fields(payload: dict[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from delivery import poison
+from delivery import health, poison
 from delivery.claim import Claim, begin, claim
 from delivery.compose import Crashed, Shadowed, Stuck, Work, compose
+from delivery.crowd import admitted
 from delivery.driver import Answer, Failed, Fault, Unknown
 from delivery.settle import end, expired, settle, stuck
 from delivery.verdict import Result
@@ -108,6 +109,14 @@ class Delivery:
             # It will die again.
             _lost(error, "cannot hold a death against its row")
 
+    @staticmethod
+    def _feel(results: list[Result]) -> None:
+        try:
+            health.feel(results)
+        except (OperationalError, InterfaceError) as error:
+            # The next bad answer will be felt.
+            _lost(error, "cannot note a provider's health")
+
     def _take(self, free: int) -> int:
         """Claim rows and hand them to slots; the number claimed."""
         try:
@@ -149,6 +158,7 @@ class Delivery:
             while len(ended) < len(self._open):
                 ended.append(self._results.get(timeout=max(0.0, until - time.monotonic())))
         settle_for_sure([result for _, result in ended if isinstance(result, Result)])
+        self._feel([result for _, result in ended if isinstance(result, Result)])
         self._blame([death for _, death in ended if isinstance(death, poison.Death)])
         self._open -= {(claim.id, claim.fence) for claim, _ in ended}
         return len(ended)
@@ -157,11 +167,12 @@ class Delivery:
 def prepare(claims: list[Claim]) -> list[tuple[Work, int]]:
     """The works that may be called now, their attempts committed; the rest is ended or parked."""
     plan = compose([c for c in claims if not c.expired])
-    works = [work for work in plan if isinstance(work, Work)]
     end(
         [*expired(c for c in claims if c.expired), *stuck(s for s in plan if isinstance(s, Stuck))]
     )
-    numbers = begin([work.attempt() for work in works])
+    with admitted([work for work in plan if isinstance(work, Work)]) as (works, surplus):
+        numbers = begin([work.attempt() for work in works])
+    end(stuck(surplus))
     metrics.lease_lost(len(works) - len(numbers))
     return [(work, numbers[work.claim.id]) for work in works if work.claim.id in numbers]
 

@@ -73,6 +73,11 @@ class Unknown:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The provider was asked, and has no such message."""
+
+
 Answer = Sent | Failed | Unknown
 
 
@@ -172,6 +177,7 @@ class Driver(Protocol):
     gives_receipts: ClassVar[bool]
     takes_idempotency_key: ClassVar[bool]
     max_per_second: ClassVar[float | None]
+    looks_up: ClassVar[bool] = False
 
     @classmethod
     def check(cls, settings: Any, credentials: Any) -> list[tuple[str, str]]:
@@ -186,6 +192,14 @@ class Driver(Protocol):
     def send(self, account: Account, message: Message, *, timeout: float) -> Answer:
         """Call the provider once, within `timeout` seconds in all, also against a dripping peer."""
         ...
+
+    def look_up(self, account: Account, message: Message, *, timeout: float) -> Answer | Missing:
+        """Ask whether the provider has taken this message on an earlier try.
+
+        Called where the class says `looks_up`: `Sent` if it has, `Failed` or `Unknown` if that
+        cannot be told now.
+        """
+        return Unknown("this driver cannot ask")
 
     def payload(self, account: Account, message: Message) -> bytes:
         """The exact bytes that `send` would hand over, without secrets: hashed as evidence.

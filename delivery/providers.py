@@ -5,96 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
-from django.utils import timezone
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from delivery.accounts import check
 from delivery.models import ProviderHealth
+from delivery.provider import NewProvider, ProviderChange, ShownProvider
 from delivery.shelves import drivers
 from hiram.lib import ids, rfc3339
 from hiram.lib.doorbell import doorbell
 from hiram.lib.problems import FieldError, Problem, pointer
 from hiram.lib.vault import SealBroken
-from notifications.channel import one_line
 from tenants.models import Provider
 
-NAME_CHARACTERS = 100
-_SMALL = 32_767
 _TRIES = 5
-
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=NAME_CHARACTERS, strip_whitespace=True),
-    AfterValidator(one_line),
-]
-Priority = Annotated[int, Field(ge=0, le=_SMALL, description="Lower is tried first.")]
-Weight = Annotated[int, Field(ge=1, le=_SMALL)]
-
-
-class NewProvider(BaseModel):
-    """The body of `POST /v1/providers`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    channel: str = Field(examples=["email"])
-    driver: str = Field(examples=["smtp"])
-    name: Name
-    settings: dict[str, Any] = Field(default_factory=dict)
-    credentials: dict[str, Any] = Field(
-        default_factory=dict, repr=False, json_schema_extra={"writeOnly": True}
-    )
-    priority: Priority = 100
-    weight: Weight = 1
-    enabled: bool = True
-
-
-class ProviderChange(BaseModel):
-    """The body of `PATCH /v1/providers/{id}`: what is left out stays as it is.
-
-    Fields of `settings` and `credentials` are changed one by one; null removes an optional one.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    # No default is ever written, only what was given; null is not among the types.
-    name: Name = Field(default_factory=str)
-    settings: dict[str, Any] = Field(default_factory=dict)
-    credentials: dict[str, Any] = Field(
-        default_factory=dict, repr=False, json_schema_extra={"writeOnly": True}
-    )
-    priority: Priority = Field(default_factory=int)
-    weight: Weight = Field(default_factory=int)
-    enabled: bool = Field(default_factory=bool, description="true also ends a pause.")
-
-    @property
-    def mends(self) -> bool:
-        """Whether it may end what paused the provider."""
-        return self.enabled or bool(self.model_fields_set & {"settings", "credentials"})
-
-
-class ShownProvider(BaseModel):
-    """A provider as it is shown: of the credentials only which are set."""
-
-    id: str
-    channel: str
-    driver: str
-    name: str
-    settings: dict[str, Any]
-    credentials_set: list[str]
-    priority: int
-    weight: int
-    enabled: bool
-    status: str = Field(description="usable, paused or disabled")
-    reason: str | None = Field(description="Why it is paused.")
-    detail: str | None = Field(description="What the provider said.")
-    created_at: str
-    updated_at: str
 
 
 def add(tenant_id: UUID, given: NewProvider, *, shared: bool = False) -> Provider:
@@ -156,10 +84,14 @@ def show(provider: Provider) -> dict[str, Any]:
         credentials_set=_credentials_set(provider),
         priority=provider.priority,
         weight=provider.weight,
+        max_per_second=provider.max_per_second,
+        max_in_flight=provider.max_in_flight,
         enabled=provider.enabled,
         status=status,
         reason=reason,
         detail=detail,
+        share=health.share if health else 100,
+        degraded_at=rfc3339.show_if(health.degraded_at if health else None),
         created_at=rfc3339.show(provider.created_at),
         updated_at=rfc3339.show(provider.updated_at),
     ).model_dump()
@@ -236,7 +168,7 @@ def _write(provider: Provider, given: ProviderChange, columns: dict[str, Any]) -
 
 def _resume(provider: Provider) -> None:
     ProviderHealth.objects.filter(provider=provider).update(
-        paused_at=None, reason=None, detail="", open_until=None, consecutive_failures=0
+        paused_at=None, reason=None, detail="", open_until=None, trouble=None, probe_until=None
     )
 
 
@@ -275,6 +207,6 @@ def _status(
         return "usable", None, None
     if health.paused_at is not None:
         return "paused", health.reason, health.detail or None
-    if health.open_until is not None and health.open_until > timezone.now():
-        return "paused", health.reason or "failing", health.detail or None
+    if health.degraded_at is not None:
+        return "degraded", health.trouble or "errors", None
     return "usable", None, None

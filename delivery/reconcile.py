@@ -10,9 +10,10 @@ import logging
 from django.conf import settings
 from django.db import connection
 
-from delivery import worker
+from delivery import health, worker
 from delivery.claim import COLUMNS, Claim
 from delivery.settle import end, expired
+from notifications import ordering
 from notifications.accept import Owner, lane_id
 from notifications.models import CLASSES
 
@@ -78,6 +79,9 @@ def reconcile() -> dict[str, int]:
         cursor.execute(_OVERDUE, [worker.name(), settings.LEASE_SECONDS, ENDED_AT_ONCE])
         overdue = [Claim(0.0, *row) for row in cursor.fetchall()]
     end(expired(overdue))
+    health.drift()
+    if unwoken := ordering.mend():
+        logger.critical("ordering keys had no due notification; mended: %d", unwoken)
     with connection.cursor() as cursor:
         cursor.execute(_FORGET)
         forgotten = int(cursor.rowcount)

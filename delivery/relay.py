@@ -25,13 +25,16 @@ SELECT coalesce(sum((
 """
 
 _RESUME = """
-UPDATE notifications_lane l SET paused_at = NULL, reason = NULL
- WHERE l.paused_at IS NOT NULL AND l.reason IN ('no_provider', 'provider_paused')
+UPDATE notifications_lane l SET paused_at = NULL, reason = NULL, resume_at = NULL
+ WHERE l.paused_at IS NOT NULL AND (l.resume_at IS NULL OR l.resume_at <= now())
+   AND l.reason IN ('no_provider', 'provider_paused', 'provider_failing', 'provider_limited')
    AND EXISTS (
      SELECT FROM tenants_provider p
        LEFT JOIN delivery_providerhealth h ON h.provider_id = p.id
       WHERE p.channel = l.topic AND p.enabled
-        AND h.paused_at IS NULL AND (h.open_until IS NULL OR h.open_until <= now())
+        AND h.paused_at IS NULL
+        AND (h.open_until IS NULL OR h.trouble = 'slow'
+             OR h.open_until <= now() AND coalesce(h.probe_until <= now(), true))
         AND (p.tenant_id = l.tenant_id
              OR p.shared AND NOT EXISTS (
                   SELECT FROM tenants_provider own

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-STEPS_SECONDS = (4, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200)
-"""Waits between tries; the last one repeats until the notification expires. The shape is that of
-mail queues: quick against a hiccup, patient against an outage."""
+from collections.abc import Sequence
 
 JITTER = 0.2
 """Waits vary by a fifth both ways, so that what failed together does not come back together."""
@@ -15,15 +13,30 @@ UNKNOWN_LEAST_SECONDS = 75
 RETRY_AFTER_MOST_SECONDS = 86_400
 """A provider's Retry-After is believed up to a day."""
 
+TRIES_OF_A_LIFE = 10
+"""No step is longer than this part of the notification's lifetime, so that what is worth
+something for five minutes is not first tried again when they are over..."""
+
+SHORT_STEP_SECONDS = 4
+"""... but no step is made shorter than this."""
+
 
 def wait_seconds(
-    tries: int, chance: float, *, unknown: bool = False, retry_after: float | None = None
+    tries: int,
+    chance: float,
+    steps: Sequence[int],
+    lifetime: float,
+    *,
+    unknown: bool = False,
+    retry_after: float | None = None,
 ) -> float:
     """Seconds from the outcome of try number `tries` (from 1) to the next.
 
-    `chance` is uniform in [0, 1). A provider's `retry_after` (seconds) only ever lengthens.
+    `steps` are seconds, the last one repeats; `lifetime` is the seconds for which it is tried in
+    all; `chance` is uniform in [0, 1). A provider's `retry_after` (seconds) only ever lengthens.
     """
-    step: float = STEPS_SECONDS[min(tries, len(STEPS_SECONDS)) - 1]
+    step = float(steps[min(tries, len(steps)) - 1])
+    step = min(step, max(SHORT_STEP_SECONDS, lifetime / TRIES_OF_A_LIFE))
     if unknown:
         step = max(step, UNKNOWN_LEAST_SECONDS)
     step *= 1 + JITTER * (2 * chance - 1)

@@ -3,47 +3,83 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
 
-from delivery.accounts import account
-from delivery.driver import Account, Driver
+from delivery import choice
+from delivery.choice import Candidate, Past, Reason, Standing
+from delivery.limits import limits
+from delivery.route import Route, opened
 from delivery.shelves import drivers
-from hiram.lib.vault import SealBroken
 from tenants.models import Provider
 
 NO_PROVIDER = "no_provider"
 PROVIDER_PAUSED = "provider_paused"
+PROVIDER_FAILING = "provider_failing"
+PROVIDER_LIMITED = "provider_limited"
+SENDER_NOT_ALLOWED = "sender_not_allowed"
+
+ASIDE_SECONDS = 15
+"""How long a message waits that only a provider out of use may carry, while others are in use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """The way that one message goes: a provider's account and the driver that speaks to it."""
+class Way:
+    """A route and why it was chosen."""
 
-    driver_name: str
-    driver: Driver
-    account: Account
-    provider_id: UUID | None
-    provider_name: str
+    route: Route
+    reason: Reason
+    passed_over: tuple[tuple[str, str], ...] = ()
+    max_in_flight: int | None = None
+
+    def explained(self) -> dict[str, Any]:
+        """As an attempt keeps it."""
+        over = [{"provider": name, "reason": why} for name, why in self.passed_over]
+        return {"reason": self.reason, "passed_over": over}
 
 
 @dataclass(frozen=True, slots=True)
-class NoRoute:
-    """Nothing can carry the message now; `parks` tells waiting from failing."""
+class NoWay:
+    """Nothing can carry the message now.
+
+    Its lane waits (`parks`, for `seconds` at least), or the message alone for `seconds`; without
+    either it never can be carried.
+    """
 
     reason: str
-    parks: bool
+    parks: bool = True
+    seconds: float = 0
+
+
+@dataclass(slots=True)
+class Offer:
+    """A provider, and what is known of it just now."""
+
+    provider: Provider
+    candidate: Candidate
+
+    @property
+    def rate(self) -> float | None:
+        """Calls in a second, as the tenant wants it, or else as the driver knows it."""
+        driver = drivers.get(self.provider.driver)
+        return self.provider.max_per_second or (driver.max_per_second if driver else None)
 
 
 _PROVIDERS = """
 SELECT t.id, p.id, p.tenant_id, p.channel, p.driver, p.name, p.settings::text, p.sealed,
-       p.updated_at,
-       coalesce(h.paused_at IS NOT NULL OR h.open_until > now(), false)
+       p.updated_at, p.priority, p.weight, p.max_per_second, p.max_in_flight,
+       coalesce(h.share, 100),
+       CASE WHEN h.paused_at IS NOT NULL THEN 'paused'
+            WHEN h.open_until > now() THEN h.trouble
+            WHEN h.open_until IS NULL THEN 'usable'
+            WHEN h.probe_until > now() THEN 'probing'
+            ELSE 'half_open' END
   FROM unnest(%s::uuid[]) t(id)
  CROSS JOIN LATERAL (
    SELECT * FROM tenants_provider WHERE tenant_id = t.id
@@ -55,35 +91,103 @@ SELECT t.id, p.id, p.tenant_id, p.channel, p.driver, p.name, p.settings::text, p
  ORDER BY p.priority, p.created_at, p.id
 """
 
+_PROBE = """
+UPDATE delivery_providerhealth
+   SET probe_until = clock_timestamp() + make_interval(secs => %s)
+ WHERE provider_id = %s AND open_until <= clock_timestamp()
+   AND (probe_until IS NULL OR probe_until <= clock_timestamp())
+"""
+
 
 class Routes:
     """The providers that a batch of messages may go through, read once for the batch."""
 
-    def __init__(self, tenants: Iterable[UUID]) -> None:
+    def __init__(
+        self, tenants: Iterable[UUID], chance: Callable[[], float] = random.random
+    ) -> None:
         """Read the providers of these tenants, their own or else the platform's."""
-        self._found: dict[UUID, list[tuple[Provider, bool]]] = {t: [] for t in tenants}
+        self._chance = chance
+        self._found: dict[UUID, list[Offer]] = {t: [] for t in tenants}
         with connection.cursor() as cursor:
             cursor.execute(_PROVIDERS, [list(self._found)])
-            for for_tenant, *columns, is_paused in cursor.fetchall():
-                self._found[for_tenant].append((_provider(columns), is_paused))
+            for for_tenant, *columns in cursor.fetchall():
+                self._found[for_tenant].append(_offer(columns))
 
-    def choose(self, tenant_id: UUID, channel: str, sender: str) -> Route | NoRoute:
-        """The first provider by priority that is usable and may send as `sender`."""
-        found = [(p, no) for p, no in self._found[tenant_id] if p.channel == channel]
+    def choose(self, tenant_id: UUID, channel: str, sender: str, past: Past) -> Way | NoWay:
+        """The way of one message; a probe or a token that it needs is taken."""
+        found = [o for o in self._found[tenant_id] if o.provider.channel == channel]
         if not found:
-            return NoRoute(NO_PROVIDER, parks=True)
-        allowed = [(p, no) for p, no in found if not sender or p.allows_sender(sender)]
+            return NoWay(NO_PROVIDER)
+        allowed = [o for o in found if not sender or o.provider.allows_sender(sender)]
         if not allowed:
-            return NoRoute("sender_not_allowed", parks=False)
-        for provider, is_paused in allowed:
-            if not is_paused and (route := opened(provider)):
-                return route
-        return NoRoute(PROVIDER_PAUSED, parks=True)
+            return NoWay(SENDER_NOT_ALLOWED, parks=False)
+        wait = 0.0
+        passed_over: list[tuple[str, str]] = []
+        offers = {o.candidate.id: o for o in allowed}
+        for chosen in choice.choices([o.candidate for o in allowed], past, self._chance):
+            offer = offers[chosen.candidate.id]
+            no = self._hindered(offer)
+            if isinstance(no, Way):
+                reason = Reason.FAILOVER if passed_over else chosen.reason
+                over = (*chosen.passed_over, *passed_over)
+                return replace(no, reason=reason, passed_over=over)
+            wait = max(wait, no)
+            passed_over.append((offer.provider.name, _why_not(offer, no)))
+        return self._no_way(found, allowed, wait)
+
+    def back(self, tenant_id: UUID, provider_id: UUID | None) -> Way | None:
+        """The way to a provider that was called before, whatever its health."""
+        for offer in self._found[tenant_id]:
+            if offer.provider.pk == provider_id and (route := opened(offer.provider)):
+                return Way(route, Reason.AFTER_UNKNOWN, (), offer.provider.max_in_flight)
+        return None
+
+    def _hindered(self, offer: Offer) -> Way | float:
+        """The way through this provider, or for how many seconds there is none."""
+        route = opened(offer.provider)
+        if route is None:
+            self._stand(offer, Standing.PAUSED)
+            return 0.0
+        if offer.rate and (wait := limits().take(offer.provider.pk, offer.rate)):
+            return wait
+        if offer.candidate.standing is Standing.HALF_OPEN and not self._probes(offer):
+            return 0.0
+        return Way(route, Reason.PRIMARY, max_in_flight=offer.provider.max_in_flight)
+
+    def _probes(self, offer: Offer) -> bool:
+        """Whether this message is the one to try it: at any time there is one."""
+        self._stand(offer, Standing.PROBING)
+        with connection.cursor() as cursor:
+            cursor.execute(_PROBE, [settings.LEASE_SECONDS, offer.provider.pk])
+            return bool(cursor.rowcount)
+
+    @staticmethod
+    def _stand(offer: Offer, standing: Standing) -> None:
+        offer.candidate = replace(offer.candidate, standing=standing)
+
+    @staticmethod
+    def _no_way(found: list[Offer], allowed: list[Offer], wait: float) -> NoWay:
+        others = [o for o in found if o not in allowed]
+        if any(o.candidate.standing in choice.ABLE for o in others):
+            reason = PROVIDER_LIMITED if wait else PROVIDER_PAUSED
+            return NoWay(reason, parks=False, seconds=wait or ASIDE_SECONDS)
+        if wait:
+            return NoWay(PROVIDER_LIMITED, seconds=wait)
+        is_paused = all(o.candidate.standing is Standing.PAUSED for o in allowed)
+        return NoWay(PROVIDER_PAUSED if is_paused else PROVIDER_FAILING)
 
 
-def _provider(columns: list[Any]) -> Provider:
-    key, tenant_id, channel, driver, name, fields, sealed, updated_at = columns
-    return Provider(
+def _why_not(offer: Offer, wait: float) -> str:
+    if wait:
+        return choice.LIMITED
+    is_probing = offer.candidate.standing is Standing.PROBING
+    return str(Standing.PROBING) if is_probing else choice.UNREADABLE
+
+
+def _offer(columns: list[Any]) -> Offer:
+    key, tenant_id, channel, driver, name, fields, sealed, updated_at, *rest = columns
+    priority, weight, max_per_second, max_in_flight, share, standing = rest
+    provider = Provider(
         id=key,
         tenant_id=tenant_id,
         channel=channel,
@@ -92,74 +196,7 @@ def _provider(columns: list[Any]) -> Provider:
         settings=json.loads(fields),
         sealed=bytes(sealed),
         updated_at=updated_at,
+        max_per_second=max_per_second,
+        max_in_flight=max_in_flight,
     )
-
-
-def opened(provider: Provider) -> Route | None:
-    """The provider's route; None, and the provider paused, when it cannot be opened."""
-    known = _opened.get(provider.pk)
-    if known is not None and known.account.revision == provider.updated_at.isoformat():
-        return known
-    try:
-        driver = drivers[provider.driver]
-        route = Route(provider.driver, driver, account(provider), provider.pk, provider.name)
-    except (SealBroken, KeyError, TypeError) as error:
-        reason = "credentials" if isinstance(error, SealBroken) else "driver"
-        _pause(provider.pk, provider.updated_at.isoformat(), reason, f"{error}")
-        return None
-    if len(_opened) >= _OPENED_MOST:
-        _opened.clear()
-    _opened[provider.pk] = route
-    return route
-
-
-_OPENED_MOST = 4_096
-_opened: dict[UUID, Route] = {}
-"""Routes by provider, each good for one revision: decrypting costs more than looking."""
-
-
-def pause(route: Route, reason: str, detail: str) -> None:
-    """Stop using a provider until someone changes or resumes it: rows wait, none is burned.
-
-    Nothing happens when the provider was changed since the route was chosen.
-    """
-    if route.provider_id is not None:
-        _pause(route.provider_id, route.account.revision, reason, detail)
-
-
-def _pause(provider_id: UUID, revision: str, reason: str, detail: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_PAUSE, [reason, detail[:2000], provider_id, revision])
-
-
-_PAUSE = """
-INSERT INTO delivery_providerhealth AS h
-       (id, tenant_id, provider_id, paused_at, reason, detail, consecutive_failures)
-SELECT gen_random_uuid(), tenant_id, id, now(), %s, %s, 0
-  FROM tenants_provider WHERE id = %s AND updated_at = %s::timestamptz
-   FOR SHARE
-ON CONFLICT (provider_id) DO UPDATE
-   SET paused_at = now(), reason = excluded.reason, detail = excluded.detail
- WHERE h.paused_at IS NULL
-"""
-
-
-def simulator(channel: str) -> Route | None:
-    """The route of test notifications: the simulator, where it runs and speaks this channel."""
-    if channel == "email" and settings.SIMULATOR_SMTP:
-        host, _, port = settings.SIMULATOR_SMTP.rpartition(":")
-        fields = {"host": host, "port": int(port), "security": "none", "username": ""}
-        return _sandbox("smtp", fields | {"from_email": "sandbox@simulator.test"}, {})
-    if channel == "sms" and settings.SIMULATOR_URL:
-        url = f"{settings.SIMULATOR_URL}/twilio"
-        fields = {"account_sid": "AC" + "0" * 32, "from_number": "+15005550006", "api_url": url}
-        return _sandbox("twilio", fields, {"auth_token": "sandbox"})
-    return None
-
-
-def _sandbox(name: str, fields: dict[str, object], secrets: dict[str, str]) -> Route:
-    driver = drivers[name]
-    opened_account = Account(
-        "simulator", "1", driver.settings(**fields), driver.credentials(**secrets)
-    )
-    return Route(name, driver, opened_account, None, "simulator")
+    return Offer(provider, Candidate(key, name, priority, weight, share, Standing(standing)))

@@ -11,27 +11,34 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
 from delivery.claim import Claim
-from delivery.compose import Stuck
-from delivery.routing import pause
+from delivery.compose import Fate, Stuck
+from delivery.route import pause
 from delivery.verdict import EMPTY, Result, pauses, verdict
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.telemetry import metrics
+from notifications import ordering
 from notifications.states import State, before
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A claimed row that ends, or waits, without a call."""
+    """A claimed row that ends, or waits, without a call.
+
+    Without a `status` its lane waits, or it alone (`alone`), for `seconds` at least.
+    """
 
     claim: Claim
     status: State | None
     reason: str
     detail: str = ""
+    seconds: float = 0
+    alone: bool = False
 
 
 def settle(results: Sequence[Result]) -> None:
@@ -44,13 +51,21 @@ def settle(results: Sequence[Result]) -> None:
             detail = excerpt(str(getattr(result.answer, "detail", "")))
             pause(result.work.route, "bad_account", detail)
     sent = [row for row in rows if row["verdict"] == "sent"]
+    turns = _turns(
+        r.work.claim
+        for r, row in zip(results, rows, strict=True)
+        if row["verdict"] in ("sent", "end")
+    )
     with _transaction():
         _lock("outboxmessage", rows)
         # A `sent` that comes late finds no outbox row to wait at, while a replay makes one anew.
         _lock("notification", sent)
+        ordering.lock(turns)
         _run(_SENT, sent)
         _run(_RETRY, [row for row in rows if row["verdict"] == "retry"])
+        _run(_HOLD, [row for row in rows if row["verdict"] == "hold"])
         _run(_END, [row for row in rows if row["verdict"] == "end"])
+        ordering.wake(turns)
     for result, row in zip(results, rows, strict=True):
         _count(result, row)
 
@@ -60,7 +75,7 @@ def _count(result: Result, row: dict[str, Any]) -> None:
     metrics.attempted(driver, row["outcome"], result.seconds)
     if row["outcome"] == "unknown":
         metrics.unknown_outcome(driver)
-    if row["verdict"] != "retry":
+    if row["verdict"] in ("sent", "end"):
         metrics.settled(row["status"] or "sent", channel)
 
 
@@ -68,16 +83,35 @@ def end(endings: Sequence[Ending]) -> None:
     """End, or give back unsent and park, claimed rows that are not to be called."""
     if not endings:
         return
-    rows = [_ending(e) for e in endings]
+    waiting = [_ending(e) for e in endings if e.status is None and e.alone]
+    parked = [_ending(e) for e in endings if e.status is None and not e.alone]
+    held = [_ending(e) for e in endings if e.status is State.HELD]
+    ended = [_ending(e) for e in endings if e.status not in (None, State.HELD)]
+    turns = _turns(e.claim for e in endings if e.status not in (None, State.HELD))
     with _transaction():
-        _lock("outboxmessage", rows)
-        _run(_PARK, [row for row in rows if row["status"] is None])
-        _run(_END, [row for row in rows if row["status"] is not None])
+        _lock("outboxmessage", [*waiting, *parked, *held, *ended])
+        ordering.lock(turns)
+        _run(_RETRY, waiting)
+        _run(_PARK, parked)
+        _run(_HOLD, held)
+        _run(_END, ended)
+        ordering.wake(turns)
+
+
+def _turns(ended: Iterable[Claim]) -> set[tuple[UUID, str]]:
+    """Of which others it is the turn now."""
+    return {(claim.tenant_id, claim.ordering_key) for claim in ended if claim.ordering_key}
+
+
+_FATES = {Fate.HOLD: State.HELD, Fate.FAIL: State.FAILED, Fate.EXPIRE: State.EXPIRED}
 
 
 def stuck(found: Iterable[Stuck]) -> list[Ending]:
     """What becomes of rows that cannot go."""
-    return [Ending(s.claim, None if s.parks else State.FAILED, s.reason, s.detail) for s in found]
+    return [
+        Ending(s.claim, _FATES.get(s.fate), s.reason, s.detail, s.seconds, s.fate is Fate.WAIT)
+        for s in found
+    ]
 
 
 def expired(claims: Iterable[Claim]) -> list[Ending]:
@@ -93,6 +127,8 @@ def _ending(e: Ending) -> dict[str, Any]:
         "event_ids": [ids.new(), ids.new()],
         "lane_id": e.claim.lane_id,
         **EMPTY,
+        "wait": e.seconds,
+        "counts": 0,
         "status": e.status,
         "reason": e.reason,
         "error": e.detail or None,
@@ -187,6 +223,23 @@ UPDATE notifications_outboxmessage o
   FROM x WHERE o.id = x.id AND o.fence = x.fence
 """
 
+_HOLD = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
+owed AS (
+  UPDATE notifications_outboxmessage o
+     SET due_at = o.expires_at, leased_by = NULL, tries = o.tries + x.counts, claims = 0
+    FROM x WHERE o.id = x.id AND o.fence = x.fence
+  RETURNING o.id
+), notification AS (
+  UPDATE notifications_notification n SET status = 'held', reason = x.reason
+    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled')
+  RETURNING n.id, n.tenant_id, n.mode
+)
+INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
+SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.held',
+       jsonb_build_object('reason', x.reason)
+  FROM notification n JOIN x USING (id)
+"""
+
 _END = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
 owed AS (
   DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id AND o.fence = x.fence
@@ -195,7 +248,7 @@ owed AS (
   UPDATE notifications_notification n
      SET status = x.status, reason = x.reason, settled_at = clock_timestamp(),
          provider_id = x.provider_id, provider_name = x.provider_name, driver = x.driver
-    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled')
+    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled', 'held')
   RETURNING n.id, n.tenant_id, n.mode, n.status
 ), letter AS (
   INSERT INTO notifications_deadletter (id, tenant_id, notification_id, reason, detail)
@@ -210,8 +263,11 @@ SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.' || n.status,
 """
 
 _PARK = f"""{_ROWS}, lane AS (
-  UPDATE notifications_lane l SET paused_at = now(), reason = x.reason
-    FROM (SELECT DISTINCT lane_id, reason FROM x) x WHERE l.id = x.lane_id AND l.paused_at IS NULL
+  UPDATE notifications_lane l
+     SET paused_at = now(), reason = x.reason,
+         resume_at = now() + make_interval(secs => x.wait)
+    FROM (SELECT lane_id, min(reason) AS reason, max(wait) AS wait FROM x GROUP BY lane_id) x
+   WHERE l.id = x.lane_id AND l.paused_at IS NULL
 )
 UPDATE notifications_outboxmessage o SET due_at = clock_timestamp(), leased_by = NULL, claims = 0
   FROM x WHERE o.id = x.id AND o.fence = x.fence

@@ -12,6 +12,7 @@ from delivery.retry import wait_seconds
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from notifications.states import State
+from tenants.policy import OnUnknown
 
 LENGTHS = {"code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000}
 """The most characters that are kept of a provider's words, as the columns have them."""
@@ -30,7 +31,7 @@ class Result:
 
 
 def verdict(result: Result) -> dict[str, Any]:
-    """What `settle` writes: `verdict` is sent, retry or end, the rest are columns' values."""
+    """What `settle` writes: `verdict` is sent, retry, hold or end, the rest are columns' values."""
     work, answer = result.work, result.answer
     route = work.route
     row = {
@@ -61,12 +62,8 @@ def verdict(result: Result) -> dict[str, Any]:
                 "payload_sha256": answer.payload_sha256 or None,
                 "copies": [_copy(copy) for copy in answer.copies] or None,
             }
-        case Crashed() if work.claim.tries + 1 >= CRASHES_MOST:
-            meaning = {"verdict": "end", "outcome": "unknown", "status": State.FAILED}
-            meaning["reason"] = "defect"
         case Unknown() | Crashed():
-            wait = wait_seconds(work.claim.tries + 1, random.random(), unknown=True)  # noqa: S311
-            meaning = {"verdict": "retry", "outcome": "unknown", "wait": wait, "counts": 1}
+            meaning = _unknown(work, crashed=isinstance(answer, Crashed))
         case Failed():
             meaning = _failure(work, answer)
     row |= meaning
@@ -75,6 +72,15 @@ def verdict(result: Result) -> dict[str, Any]:
     if isinstance(answer, Failed | Unknown | Crashed):
         row["error"] = answer.detail
     return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
+
+
+def _unknown(work: Work, *, crashed: bool) -> dict[str, Any]:
+    known = {"outcome": "unknown", "counts": 1}
+    if crashed and work.claim.tries + 1 >= CRASHES_MOST:
+        return known | {"verdict": "end", "status": State.FAILED, "reason": "defect"}
+    if work.rules.on_unknown is OnUnknown.HOLD:
+        return known | {"verdict": "hold", "reason": "unknown"}
+    return known | {"verdict": "retry", "wait": _wait(work, unknown=True)}
 
 
 def _copy(copy: Copy) -> dict[str, Any]:
@@ -95,12 +101,30 @@ def _failure(work: Work, answer: Failed) -> dict[str, Any]:
     if pauses(work, answer):
         # The row goes back as it was: a wrong password must not burn a million rows.
         return known | {"verdict": "retry", "outcome": "refused", "wait": 0, "counts": 0}
-    wait = wait_seconds(
+    wait = _wait(work, retry_after=answer.retry_after)
+    return known | {"verdict": "retry", "outcome": "refused", "wait": wait, "counts": 1}
+
+
+def _wait(work: Work, *, unknown: bool = False, retry_after: float | None = None) -> float:
+    return wait_seconds(
         work.claim.tries + 1,
         random.random(),  # noqa: S311
-        retry_after=answer.retry_after,
+        work.rules.retry_steps_seconds,
+        work.lifetime,
+        unknown=unknown,
+        retry_after=retry_after,
     )
-    return known | {"verdict": "retry", "outcome": "refused", "wait": wait, "counts": 1}
+
+
+def is_bad(answer: Answer | Shadowed | Crashed) -> bool:
+    """Whether the answer speaks against the provider, and not only against the message.
+
+    A mail server that answers with an enhanced code (RFC 3463) of addressing, mailbox, content or
+    policy speaks of one recipient or one message: it works.
+    """
+    if isinstance(answer, Failed) and answer.fault in (Fault.TRANSIENT, Fault.THROTTLED):
+        return not answer.enhanced_code.startswith(("4.1.", "4.2.", "4.6.", "4.7."))
+    return isinstance(answer, Unknown)
 
 
 def pauses(work: Work, answer: Answer | Shadowed | Crashed) -> bool:

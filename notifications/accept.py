@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -24,6 +24,7 @@ from hiram import telemetry
 from hiram.lib import ids
 from hiram.lib.doorbell import doorbell
 from hiram.telemetry import metrics
+from notifications import ordering
 from notifications.channel import Request
 from notifications.idempotency import Answer, InProgress, Key, recall, remembered
 from notifications.models import CLASSES
@@ -50,12 +51,15 @@ fresh AS (
 
 _INSERT = """
 WITH {record} r AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+  SELECT r.*, due_at, ends_at FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
-    scheduled_event_id uuid, cancel_key text),
-  LATERAL (SELECT greatest(scheduled_at, statement_timestamp()) AS due_at) d
+    scheduled_event_id uuid, cancel_key text, ordering_key text)
+  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
+  LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
+  LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
+                             secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
   {when_fresh}
 ), lane AS (
   INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
@@ -69,8 +73,7 @@ WITH {record} r AS MATERIALIZED (
          (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
           status, metadata, generation, cancel_key, scheduled_at, expires_at)
   SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         status, metadata, 0, cancel_key, scheduled_at,
-         coalesce(expires_at, due_at + make_interval(secs => ttl))
+         status, metadata, 0, cancel_key, scheduled_at, ends_at
     FROM r
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -80,20 +83,32 @@ WITH {record} r AS MATERIALIZED (
     FROM r WHERE status = 'scheduled'
 ), outbox AS (
   INSERT INTO notifications_outboxmessage
-         (id, tenant_id, topic, lane_id, rank, due_at, expires_at, traceparent)
-  SELECT id, %(tenant)s, 'notification', lane_id, rank, due_at,
-         coalesce(expires_at, due_at + make_interval(secs => ttl)), traceparent
-    FROM r
+         (id, tenant_id, topic, lane_id, rank, due_at, expires_at, ordering_key, traceparent)
+  SELECT id, %(tenant)s, 'notification', lane_id, rank, {due_at}, ends_at, ordering_key,
+         traceparent
+    FROM r {in_order}
 )
 SELECT {is_fresh}
 """
 
-_PLAIN = _INSERT.format(record="", when_fresh="", is_fresh="true")
-_KEYED = _INSERT.format(
-    record=_RECORD,
-    when_fresh="WHERE EXISTS (SELECT FROM fresh)",
-    is_fresh="EXISTS (SELECT FROM fresh)",
-)
+_IN_TURN = """CASE WHEN ordering_key IS NOT NULL AND (
+                row_number() OVER (PARTITION BY ordering_key ORDER BY id) > 1
+                OR EXISTS (SELECT FROM notifications_outboxmessage b
+                            WHERE b.tenant_id = %(tenant)s AND b.ordering_key = r.ordering_key))
+              THEN ends_at ELSE due_at END"""
+
+
+@cache
+def _statement(*, keyed: bool, ordered: bool) -> str:
+    known = {
+        "record": _RECORD,
+        "when_fresh": "WHERE EXISTS (SELECT FROM fresh)",
+        "is_fresh": "EXISTS (SELECT FROM fresh)",
+    }
+    new = {"record": "", "when_fresh": "", "is_fresh": "true"}
+    turns = {"due_at": _IN_TURN, "in_order": "ORDER BY id"}
+    at_once = {"due_at": "due_at", "in_order": ""}
+    return _INSERT.format(**(known if keyed else new), **(turns if ordered else at_once))
 
 
 class SendersRefused(Exception):
@@ -143,10 +158,12 @@ def accept(
         "tenant": owner.tenant_id,
         "mode": owner.mode,
         "rows": _encode(rows),
+        "ttl": settings.TTL_SECONDS,
     }
+    turns = {(owner.tenant_id, row["ordering_key"]) for row in rows if row["ordering_key"]}
     if key is None:
-        _write(_PLAIN, values)
-    elif not _write_keyed(values | _record(key, status, body)):
+        _write(values, turns)
+    elif not _write_keyed(values | _record(key, status, body), turns):
         return recall(owner.tenant_id, owner.mode, key)
     if not all(request.scheduled_at for request in requests):
         doorbell.ring()
@@ -180,20 +197,32 @@ def send_own(
     return accept(owner, [request], lambda made: (202, [str(row_id) for row_id in made]), key=key)
 
 
-def _write(statement: str, values: dict[str, Any]) -> bool:
+def _write(
+    values: dict[str, Any], turns: Collection[tuple[UUID, str]], keyed: bool = False
+) -> bool:
     """Whether it was written; not when the key is known."""
+    statement = _statement(keyed=keyed, ordered=bool(turns))
+    if turns:
+        with transaction.atomic(durable=True):
+            # What comes next sees who was before it in its turn.
+            ordering.lock(turns)
+            return _execute(statement, values)
     if connection.in_atomic_block:
         with transaction.atomic(durable=True):  # which raises, except in a test's own
             pass
+    return _execute(statement, values)
+
+
+def _execute(statement: str, values: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         (is_fresh,) = cursor.fetchone()
     return bool(is_fresh)
 
 
-def _write_keyed(values: dict[str, Any]) -> bool:
+def _write_keyed(values: dict[str, Any], turns: Collection[tuple[UUID, str]]) -> bool:
     try:
-        return _write(_KEYED, values)
+        return _write(values, turns, keyed=True)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise InProgress from error
@@ -231,8 +260,9 @@ def _row(owner: Owner, request: Request) -> dict[str, Any]:
         "status": first_state(request),
         "scheduled_at": request.scheduled_at,
         "expires_at": request.expires_at,
-        "ttl": request.ttl_seconds or settings.TTL_SECONDS,
+        "ttl": request.ttl_seconds,
         "cancel_key": request.cancel_key,
+        "ordering_key": ordering.in_mode(owner.mode, request.ordering_key),
         "scheduled_event_id": ids.new() if request.scheduled_at else None,
     }
 

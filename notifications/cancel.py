@@ -17,6 +17,7 @@ from django.db.models import Case, Exists, OuterRef, QuerySet, When
 
 from hiram.lib import ids
 from hiram.telemetry import metrics
+from notifications import ordering
 from notifications.models import Attempt, Notification
 from notifications.states import OWED, State
 
@@ -26,7 +27,7 @@ CANCELED_MOST = 1_000
 _MAY_HAVE_LEFT = ("started", "unknown", "abandoned")
 
 _LOCK = """
-SELECT id FROM notifications_outboxmessage WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s) ORDER BY id FOR UPDATE
 """
 
 _STOP = """
@@ -96,7 +97,10 @@ def _stop(found: Iterable[UUID]) -> dict[UUID, str | None]:
     with transaction.atomic(), connection.cursor() as cursor:
         # The next statement sees what was committed while this one waited.
         cursor.execute(_LOCK, [found])
-        locked = [row[0] for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+        locked = [row[0] for row in rows]
+        turns = {(tenant_id, key) for _, tenant_id, key in rows if key is not None}
+        ordering.lock(turns)
         values: dict[str, Any] = {
             "found": found,
             "locked": locked,
@@ -105,4 +109,6 @@ def _stop(found: Iterable[UUID]) -> dict[UUID, str | None]:
             "owed": sorted(OWED),
         }
         cursor.execute(_STOP, values)
-        return dict(cursor.fetchall())
+        stopped = dict(cursor.fetchall())
+        ordering.wake(turns)
+        return stopped

@@ -29,7 +29,7 @@ from pydantic_core import PydanticCustomError
 from hiram.lib import rfc3339
 
 RECIPIENT_CHARACTERS = 320
-CANCEL_KEY_CHARACTERS = 255
+OWN_KEY_CHARACTERS = 255
 METADATA_KEYS = 50
 METADATA_KEY_CHARACTERS = 64
 METADATA_VALUE_CHARACTERS = 512
@@ -117,9 +117,9 @@ def _moment(given: Any) -> datetime | None:
     return rfc3339.parse(given)
 
 
-CancelKey = Annotated[
+OwnKey = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=CANCEL_KEY_CHARACTERS),
+    StringConstraints(min_length=1, max_length=OWN_KEY_CHARACTERS),
     AfterValidator(one_line),
 ]
 Metadata = dict[MetadataKey, MetadataValue]
@@ -159,10 +159,17 @@ class Request(BaseModel):
         description="Instead of `expires_at`: for so long from `scheduled_at`, or from now.",
     )
 
-    cancel_key: CancelKey | None = Field(
+    cancel_key: OwnKey | None = Field(
         None,
         description="A name of your own, shared by as many as you like, to cancel them by.",
         examples=["cart-2207"],
+    )
+
+    ordering_key: OwnKey | None = Field(
+        None,
+        description="Those with the same key go one after the other, in the order in which they"
+        " were accepted: the next one when the one before has been sent or has ended.",
+        examples=["user-42"],
     )
 
     @field_validator("scheduled_at")

@@ -45,9 +45,10 @@ WITH x AS MATERIALIZED (
     FROM notification n JOIN x USING (id)
 )
 INSERT INTO notifications_outboxmessage
-       (id, tenant_id, topic, lane_id, rank, due_at, expires_at)
+       (id, tenant_id, topic, lane_id, rank, due_at, expires_at, released_fence)
 SELECT n.id, n.tenant_id, 'notification', x.lane_id, x.rank,
-       statement_timestamp() + make_interval(secs => x.place * %(pause)s::float), n.expires_at
+       statement_timestamp() + make_interval(secs => x.place * %(pause)s::float), n.expires_at,
+       coalesce((SELECT max(a.fence) FROM notifications_attempt a WHERE a.subject_id = n.id), 0)
   FROM notification n JOIN x USING (id)
 RETURNING id
 """

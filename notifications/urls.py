@@ -17,6 +17,12 @@ from notifications.api.endpoints import (
     NotificationEndpoint,
     NotificationsEndpoint,
 )
+from notifications.api.held import (
+    DropEndpoint,
+    DropManyEndpoint,
+    ReleaseEndpoint,
+    ReleaseManyEndpoint,
+)
 
 urlpatterns = [
     path("notifications", NotificationsEndpoint.as_view(), name="notifications"),
@@ -39,6 +45,18 @@ urlpatterns = [
         ReplayEndpoint.as_view(),
         name="notification-replay",
     ),
+    path(
+        "notifications/<str:notification_id>/release",
+        ReleaseEndpoint.as_view(),
+        name="notification-release",
+    ),
+    path(
+        "notifications/<str:notification_id>/drop",
+        DropEndpoint.as_view(),
+        name="notification-drop",
+    ),
+    path("held/release", ReleaseManyEndpoint.as_view(), name="held-release"),
+    path("held/drop", DropManyEndpoint.as_view(), name="held-drop"),
     path("dead-letters", DeadLettersEndpoint.as_view(), name="dead-letters"),
     path("dead-letters/replay", ReplayManyEndpoint.as_view(), name="dead-letters-replay"),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from delivery.api.shapes import DriverList, ProviderPage, ProviderTest, ProviderTestAnswer
-from delivery.providers import NewProvider, ProviderChange, ShownProvider
+from delivery.provider import NewProvider, ProviderChange, ShownProvider
 from hiram.lib import pagination
 
 _TAGS = ["providers"]

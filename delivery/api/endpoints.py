@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from delivery import probe
 from delivery.api import docs
 from delivery.api.shapes import ProviderTest, shown_driver
-from delivery.providers import NewProvider, ProviderChange, add, change, remove, show
+from delivery.provider import NewProvider, ProviderChange
+from delivery.providers import add, change, remove, show
 from delivery.shelves import drivers
 from hiram.lib import ids, rest
 from hiram.lib.pagination import paginate, read_parameters, read_query, refused

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from delivery.accounts import schema
 from delivery.driver import Driver
-from delivery.providers import ShownProvider
+from delivery.provider import ShownProvider
 
 
 class ProviderPage(BaseModel):

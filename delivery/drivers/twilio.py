@@ -9,10 +9,12 @@ takes no key: a 5xx may have been taken, a 429 and a 503 were not processed (err
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from delivery.driver import Account, Answer, Failed, Fault, Message, Sent, described
+from delivery.driver import Account, Answer, Failed, Fault, Message, Missing, Sent, described
 from delivery.http_driver import Call, HttpDriver, Reply, Unsendable, basic, endpoint
 
 
@@ -53,6 +55,7 @@ class Twilio(HttpDriver):
     settings = Settings
     credentials = Credentials
     refuses_with_5xx = False
+    looks_up = True
     faults = {
         **dict.fromkeys(
             (
@@ -121,7 +124,7 @@ class Twilio(HttpDriver):
 
     def call(self, opened: Any, account: Account, message: Message) -> Call:
         """The form of one message. Raises Unsendable."""
-        settings, secrets = account.settings, account.credentials
+        settings = account.settings
         form = {"To": message.recipient, "Body": message.text}
         sender = message.sender or settings.from_number
         if sender:
@@ -130,15 +133,25 @@ class Twilio(HttpDriver):
             form["MessagingServiceSid"] = settings.messaging_service_sid
         elif not sender:
             raise Unsendable("no sender: neither a number nor a service", Fault.BAD_ACCOUNT)
-        user = secrets.api_key_sid or settings.account_sid
-        password = secrets.api_key_secret if secrets.api_key_sid else secrets.auth_token
-        path = f"/2010-04-01/Accounts/{quote(settings.account_sid, safe='')}/Messages.json"
-        headers = {
-            "Authorization": basic(user, password),
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        }
-        return Call(settings.api_url.rstrip("/") + path, headers, urlencode(form).encode())
+        form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = _headers(account) | form_type
+        return Call(_messages(account), headers, urlencode(form).encode())
+
+    def asking(self, account: Account, message: Message) -> Call:
+        """The list of messages to this recipient since the day it was accepted (in UTC, as
+        `DateSent>=` counts days)."""
+        since = message.at.astimezone(UTC).date().isoformat()
+        query = urlencode({"To": message.recipient, "DateSent>": since, "PageSize": 200})
+        return Call(f"{_messages(account)}?{query}", _headers(account), b"", method="GET")
+
+    def found(self, reply: Reply, message: Message) -> Answer | Missing:
+        """The first with the same text that was made after it was accepted."""
+        for one in reply.get("messages") or ():
+            made = parsedate_to_datetime(str(one.get("date_created")))
+            is_same = one.get("body") == message.text and one.get("to") == message.recipient
+            if is_same and made >= message.at.replace(microsecond=0):
+                return Sent(str(one.get("sid")), str(reply.status), detail="found there")
+        return Missing()
 
     def taken(self, call: Call, reply: Reply, message: Message) -> Answer:
         """Its SID, unless it failed at once."""
@@ -150,3 +163,15 @@ class Twilio(HttpDriver):
             text = f"{code}: {reply.get('error_message') or 'failed at once'}"
             return Failed(self.faults.get(code) or Fault.BAD_CONTENT, text, code=str(reply.status))
         return Sent(sid, str(reply.status))
+
+
+def _messages(account: Account) -> str:
+    sid = quote(account.settings.account_sid, safe="")
+    return f"{account.settings.api_url.rstrip('/')}/2010-04-01/Accounts/{sid}/Messages.json"
+
+
+def _headers(account: Account) -> dict[str, str]:
+    secrets = account.credentials
+    user = secrets.api_key_sid or account.settings.account_sid
+    password = secrets.api_key_secret if secrets.api_key_sid else secrets.auth_token
+    return {"Authorization": basic(user, password), "Accept": "application/json"}

@@ -22,6 +22,7 @@ from delivery.driver import (
     Failed,
     Fault,
     Message,
+    Missing,
     Sent,
     Unknown,
     described,
@@ -103,6 +104,14 @@ class HttpDriver(Driver):
     def taken(self, call: Call, reply: Reply, message: Message) -> Answer:
         """What a 2xx answer says."""
 
+    def asking(self, account: Account, message: Message) -> Call:
+        """The request that asks for `message`, where the class `looks_up`."""
+        raise NotImplementedError
+
+    def found(self, reply: Reply, message: Message) -> Answer | Missing:
+        """What a 2xx answer to that says."""
+        raise NotImplementedError
+
     def complaint(self, reply: Reply) -> Complaint | None:
         """The vendor's own error in `reply`; None when it is somebody else's answer.
 
@@ -123,6 +132,21 @@ class HttpDriver(Driver):
         except Unsendable as error:
             answer = Failed(error.fault, str(error))
         return replace(answer, detail=excerpt(answer.detail, secrets=secrets))
+
+    def look_up(self, account: Account, message: Message, *, timeout: float) -> Answer | Missing:
+        """See `Driver.look_up`. Whatever is not a clear answer is to be asked for again."""
+        try:
+            call = self.asking(account, message)
+            with deadline(timeout):
+                line = self._line(account).session
+                reply = Reply(line.get_adapter(call.url).send(call.prepared()))
+            if 200 <= reply.status < 300:
+                return self.found(reply, message)
+            said = f"HTTP {reply.status}"
+        except Exception as error:
+            said = type(error).__name__
+        text = f"the provider may have it, and could not be asked ({said})"
+        return Failed(Fault.TRANSIENT, text)
 
     def payload(self, account: Account, message: Message) -> bytes:
         """The body that `send` would hand over; nothing for a message that has none.

@@ -25,7 +25,7 @@ class Unsendable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST, ready to go. Headers hold secrets, the body holds people's words: no repr.
+    """One request, ready to go. Headers hold secrets, the body holds people's words: no repr.
 
     `context` is for reading the answer.
     """
@@ -34,6 +34,7 @@ class Call:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     context: Any = field(default=None, repr=False)
+    method: str = "POST"
 
     def prepared(self) -> requests.PreparedRequest:
         """What `requests.Request.prepare` makes of it, at a third of the cost.
@@ -48,7 +49,7 @@ class Call:
                 if "\r" in value or "\n" in value:
                     raise ValueError("a line break")
                 value.encode("latin-1")
-            request.method, request.url, request.body = "POST", _url(self.url), self.body
+            request.method, request.url, request.body = self.method, _url(self.url), self.body
         except (requests.RequestException, ValueError):
             detail = "the API's address or a credential does not fit into a request"
             raise Unsendable(detail, Fault.BAD_ACCOUNT) from None

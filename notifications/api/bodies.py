@@ -21,7 +21,14 @@ from pydantic import (
 
 from hiram.lib.findings import field_errors
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.channel import METADATA_KEYS, CancelKey, Category, Metadata, Request
+from notifications.channel import (
+    METADATA_KEYS,
+    RECIPIENT_CHARACTERS,
+    Category,
+    Metadata,
+    OwnKey,
+    Request,
+)
 from notifications.shelves import channels
 
 BATCH_ITEMS = 1_000
@@ -65,7 +72,7 @@ class Cancel(BaseModel):
         json_schema_extra={"minProperties": 1},
     )
 
-    cancel_key: CancelKey | None = None
+    cancel_key: OwnKey | None = None
     metadata: Metadata | None = Field(None, min_length=1, max_length=METADATA_KEYS)
 
     @model_validator(mode="after")
@@ -89,6 +96,19 @@ class Replay(BaseModel):
         None, gt=0, le=1_000, description="At which pace they become due; left out, all at once."
     )
     dry_run: bool = Field(False, description="Only count and name them.")
+
+
+class Decision(BaseModel):
+    """Which of the held ones: those that have all of these. Without any: all."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    channel: str | None = Field(None, min_length=1, max_length=20)
+    recipient: str | None = Field(None, min_length=1, max_length=RECIPIENT_CHARACTERS)
+    category: Category | None = None
+    created_after: str | None = Field(None, max_length=40)
+    created_before: str | None = Field(None, max_length=40)
+    dry_run: bool = Field(False, description="Only name them.")
 
 
 @cache

@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from hiram.lib import pagination
-from notifications.api.bodies import Batch, Cancel, Replay, Send
+from notifications.api.bodies import Batch, Cancel, Decision, Replay, Send
 from notifications.api.filters import FILTERS, METADATA, OPTIONS
 from notifications.api.shapes import (
     Accepted,
@@ -17,12 +17,15 @@ from notifications.api.shapes import (
     Canceled,
     CanceledMany,
     DeadLetterPage,
+    Decided,
+    Ended,
     NotificationPage,
     NotificationRecord,
     Replayed,
 )
 from notifications.api.waiting import WAIT_SECONDS
 from notifications.cancel import CANCELED_MOST
+from notifications.hold import DECIDED_MOST
 from notifications.idempotency import KEY_CHARACTERS
 
 _ID = "ntf_01M7XPVS3MEJ8V36AJKWHG10T2"
@@ -213,4 +216,43 @@ replay_many = extend_schema(
     examples=[
         OpenApiExample("Slowly", {"reason": "bad_account", "per_second": 5}, request_only=True)
     ],
+)
+release = extend_schema(
+    operation_id="releaseNotification",
+    summary="Release a held notification",
+    description="It is sent again, though the provider may have taken it before.",
+    tags=_TAGS,
+    request=None,
+    parameters=[_PATH_ID],
+    responses={200: OpenApiResponse(Accepted, "Owed again.")},
+)
+drop = extend_schema(
+    operation_id="dropNotification",
+    summary="Drop a held notification",
+    description="It ends `failed`, as a dead letter with the reason `dropped`.",
+    tags=_TAGS,
+    request=None,
+    parameters=[_PATH_ID],
+    responses={200: OpenApiResponse(Ended, "Ended.")},
+)
+_MANY = (
+    f"{DECIDED_MOST:,} a call at most, the oldest first; `has_more` says whether to call again."
+)
+release_many = extend_schema(
+    operation_id="releaseNotifications",
+    summary="Release what is held, by filter",
+    description=_MANY,
+    tags=_TAGS,
+    request=Decision,
+    responses={200: OpenApiResponse(Decided, "Owed again, or with `dry_run` nothing changed.")},
+    examples=[OpenApiExample("Marketing", {"category": "marketing"}, request_only=True)],
+)
+drop_many = extend_schema(
+    operation_id="dropNotifications",
+    summary="Drop what is held, by filter",
+    description=_MANY,
+    tags=_TAGS,
+    request=Decision,
+    responses={200: OpenApiResponse(Decided, "Ended, or with `dry_run` nothing changed.")},
+    examples=[OpenApiExample("All", {}, request_only=True)],
 )

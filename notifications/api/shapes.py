@@ -41,6 +41,27 @@ class CopyRecord(BaseModel):
     detail: str
 
 
+class PassedOver(BaseModel):
+    """A provider that would have come first or beside, and why it did not."""
+
+    provider: str
+    reason: str = Field(
+        description="paused, failing, slow, probing, refused, limited or unreadable"
+    )
+
+
+class RouteRecord(BaseModel):
+    """Why this provider."""
+
+    reason: str = Field(
+        description="only_provider; primary: the first by priority; weighted: drawn among equals;"
+        " shifted: the first has a smaller share for now; failover: those before it cannot or"
+        " refused it; probe: to try one that failed; after_unknown: it may have the message;"
+        " last_resort: slow, but the only one; simulator"
+    )
+    passed_over: list[PassedOver]
+
+
 class AttemptRecord(BaseModel):
     """One call of a provider, on record before its first byte went out."""
 
@@ -54,12 +75,28 @@ class AttemptRecord(BaseModel):
     enhanced_code: str | None
     error: str | None
     duration_ms: int | None
+    route: RouteRecord | None = Field(description="None where nothing could carry it for real.")
     shadow: bool
     payload_sha256: str | None
     provider_message_id: str | None
     copies: list[CopyRecord] | None = Field(description="What became of cc and bcc.")
     started_at: Moment
     finished_at: Moment | None
+
+
+class Ended(BaseModel):
+    """The notification has ended."""
+
+    id: NotificationId
+    status: Literal["failed"]
+
+
+class Decided(BaseModel):
+    """What was decided about, or would be."""
+
+    dry_run: bool
+    data: list[NotificationId]
+    has_more: bool = Field(description="More match than one call handles: repeat it.")
 
 
 class ProviderUsed(BaseModel):

@@ -106,13 +106,14 @@ class Notification(HotTenantRow):
 
 
 class Event(HotTenantRow):
-    """A fact about a notification, in the order in which transactions became visible.
+    """A fact about a notification, or about a provider, in the order in which transactions became
+    visible.
 
     `transaction` is the writing transaction's id: a feed that orders by it and stops below the
     oldest running one never skips a late commit.
     """
 
-    notification_id = models.UUIDField()
+    notification_id = models.UUIDField(null=True)
     mode = models.CharField(max_length=6, choices=Mode.choices)
     type = models.CharField(max_length=60)
     data = models.JSONField(default=dict)

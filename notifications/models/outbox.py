@@ -25,6 +25,7 @@ class Lane(HotTenantRow):
     max_in_flight = models.PositiveSmallIntegerField(null=True)
     paused_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=60, null=True)
+    resume_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -49,7 +50,9 @@ class OutboxMessage(HotTenantRow):
 
     `due_at` means ready at, retry at, or lease ends at: a crashed worker's row is simply due
     again. `claims` counts claims without an outcome (the poison meter), `tries` the outcomes
-    that count against the retry schedule.
+    that count against the retry schedule. Lost answers of attempts with a fence up to
+    `released_fence` are no reason to hold it: somebody decided that it may be sent twice. Of the
+    rows with one `ordering_key` only the first by `seq` is due, the others when they expire.
     """
 
     topic = models.CharField(max_length=20)
@@ -68,7 +71,8 @@ class OutboxMessage(HotTenantRow):
     leased_by = models.CharField(max_length=80, null=True)
     tries = models.PositiveSmallIntegerField(db_default=0)
     claims = models.PositiveSmallIntegerField(db_default=0)
-    ordering_key = models.CharField(max_length=255, null=True)
+    released_fence = models.BigIntegerField(db_default=0)
+    ordering_key = models.CharField(max_length=300, null=True)
     traceparent = models.CharField(max_length=55, null=True)
 
     class Meta:
@@ -76,6 +80,13 @@ class OutboxMessage(HotTenantRow):
             models.Index("rank", "lane_id", "due_at", name="outbox_due"),
             models.Index(
                 "lane_id", condition=models.Q(leased_by__isnull=False), name="outbox_leased"
+            ),
+            models.Index(
+                "tenant",
+                "ordering_key",
+                "seq",
+                condition=models.Q(ordering_key__isnull=False),
+                name="outbox_ordered",
             ),
         ]
 
@@ -110,6 +121,7 @@ class Attempt(HotTenantRow):
     provider_name = models.CharField(max_length=100, null=True)
     driver = models.CharField(max_length=60, null=True)
     shadow = models.BooleanField(default=False)
+    route = models.JSONField(null=True)
     payload_sha256 = models.CharField(max_length=64, null=True)
     provider_message_id = models.CharField(max_length=512, null=True)
     copies = models.JSONField(null=True)

@@ -13,6 +13,7 @@ from django.urls import URLPattern
 
 from delivery import providers
 from delivery.probe import Shadowed, test_provider
+from delivery.provider import NewProvider, ProviderChange
 from delivery.shelves import drivers
 from hiram.lib.problems import Problem
 from notifications.shelves import channels
@@ -21,11 +22,12 @@ from portal.admin.columns import column, moment
 from portal.admin.scoped import ScopedAdmin
 from portal.admin.site import site
 from portal.forms.providers import SECRET, SETTING, TestForm, declared, provider_form
-from portal.queries.wording import InWords, answer_in_words
+from portal.queries.wording import InWords, answer_in_words, trouble_in_words
 from tenants.models import Provider
 
-STATES = {"in use": "success", "disabled": "info", "paused": "danger"}
-COMMON = ("tenant", "name", "priority", "enabled")
+STATES = {"in use": "success", "disabled": "info", "degraded": "warning", "paused": "danger"}
+OWN = ("name", "priority", "weight", "max_per_second", "max_in_flight", "enabled")
+COMMON = ("tenant", *OWN)
 
 
 @register(Provider, site=site)
@@ -62,7 +64,9 @@ class ProviderAdmin(ScopedAdmin):
         """Whether messages go through it."""
         if not provider.enabled:
             return "disabled"
-        return "paused" if _pause(provider) else "in use"
+        if _pause(provider):
+            return "paused"
+        return "degraded" if _trouble(provider) else "in use"
 
     @column("settings")
     def shown_settings(self, provider: Provider) -> str:
@@ -121,6 +125,7 @@ class ProviderAdmin(ScopedAdmin):
             **(extra_context or {}),
             "title": provider.name,
             "pause": _pause(provider),
+            "trouble": _trouble(provider),
             "can_test": self.may(request, "test", provider) and provider.driver in drivers,
         }
         return super().change_view(request, object_id, form_url, shown)
@@ -131,7 +136,7 @@ class ProviderAdmin(ScopedAdmin):
         """Make or change it the one way there is, which also ends a pause."""
         self.ensure(request, "change" if change else "add", obj)
         given = form.cleaned_data
-        common = {name: given[name] for name in ("name", "priority", "enabled")}
+        common = {name: given[name] for name in OWN}
         if change:
             stored = Provider.objects.get(pk=obj.pk)
             removed = dict.fromkeys(stored.settings)
@@ -139,11 +144,11 @@ class ProviderAdmin(ScopedAdmin):
             changes = (
                 common | {SETTING: settings} | ({SECRET: given[SECRET]} if given[SECRET] else {})
             )
-            providers.change(stored, providers.ProviderChange(**changes))
+            providers.change(stored, ProviderChange(**changes))
         else:
             kind: dict[str, Any] = {"channel": drivers[obj.driver].channel, "driver": obj.driver}
             secret = {SETTING: given[SETTING], SECRET: given[SECRET]}
-            new = providers.NewProvider(**common, **kind, **secret)
+            new = NewProvider(**common, **kind, **secret)
             obj.pk = providers.add(obj.tenant_id, new).pk
         if "shared" in form.changed_data:
             Provider.objects.filter(pk=obj.pk).update(shared=given["shared"])
@@ -205,3 +210,12 @@ def _pause(provider: Provider) -> dict[str, Any] | None:
     if health is None or health.paused_at is None:
         return None
     return {"at": health.paused_at, "reason": health.reason, "detail": health.detail}
+
+
+def _trouble(provider: Provider) -> dict[str, Any] | None:
+    """Why it gets less than its part just now, if it does."""
+    health = getattr(provider, "health", None)
+    if health is None or health.degraded_at is None:
+        return None
+    text = trouble_in_words(health.trouble, health.share)
+    return {"at": health.degraded_at, "text": text}

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
@@ -47,8 +48,17 @@ class ProviderForm(TenantForm):
 
     class Meta:
         model = Provider
-        fields = ("tenant", "name", "priority", "enabled", "shared")
-        widgets = {"name": UnfoldAdminTextInputWidget, "priority": UnfoldAdminIntegerFieldWidget}
+        fields = (
+            "tenant", "name", "priority", "weight", "max_per_second", "max_in_flight", "enabled",
+            "shared",
+        )  # fmt: skip
+        widgets = {
+            "name": UnfoldAdminTextInputWidget,
+            "priority": UnfoldAdminIntegerFieldWidget,
+            "weight": UnfoldAdminIntegerFieldWidget,
+            "max_per_second": UnfoldAdminDecimalFieldWidget,
+            "max_in_flight": UnfoldAdminIntegerFieldWidget,
+        }
         help_texts = {"enabled": "A disabled provider is not used; what waits for it is kept."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

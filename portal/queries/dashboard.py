@@ -14,6 +14,7 @@ from notifications.states import OWED, State
 from portal.access import Access
 from portal.queries.feed import since
 from portal.queries.patience import TooMuch, patience
+from portal.queries.wording import trouble_in_words
 from tenants.models import Provider
 
 LOST = (State.FAILED, State.BOUNCED, State.COMPLAINED, State.EXPIRED)
@@ -38,6 +39,7 @@ class Overview:
 
     numbers: list[Number]
     paused: list[ProviderHealth]
+    degraded: list[tuple[ProviderHealth, str]]
     providers: int
 
 
@@ -48,9 +50,11 @@ def overview(access: Access) -> Overview:
     counted = _counted(day)
     lost = counted.get("lost")
     owed = _number(rows.filter(status__in=sorted(OWED)))
-    paused = access.within(
-        ProviderHealth.objects.filter(paused_at__isnull=False, provider__enabled=True), "tenant_id"
+    health = access.within(
+        ProviderHealth.objects.filter(provider__enabled=True), "tenant_id"
     ).select_related("provider", "tenant")
+    paused = health.filter(paused_at__isnull=False)
+    degraded = health.filter(paused_at=None, degraded_at__isnull=False).order_by("degraded_at")
     return Overview(
         numbers=[
             Number("Accepted", counted.get("accepted"), "in the last 24 hours"),
@@ -59,6 +63,9 @@ def overview(access: Access) -> Overview:
             Number("Owed", owed, "now, not yet settled"),
         ],
         paused=list(paused[:PAUSES_SHOWN]),
+        degraded=[
+            (row, trouble_in_words(row.trouble, row.share)) for row in degraded[:PAUSES_SHOWN]
+        ],
         providers=access.within(Provider.objects.all(), "tenant_id").count(),
     )
 

@@ -17,6 +17,7 @@ from portal.queries.wording import (
     duration_in_words,
     event_in_words,
     reason_in_words,
+    route_in_words,
 )
 
 ENTRIES = 200
@@ -78,6 +79,7 @@ def _facts(attempt: Attempt, where: str, took: str) -> list[tuple[str, str | Non
     codes = " ".join(code for code in (attempt.code, attempt.enhanced_code) if code)
     return [
         ("Through", where or "no provider"),
+        ("Why there", route_in_words(attempt.route)),
         ("Took", took),
         ("Answer", codes),
         ("Said", attempt.error),

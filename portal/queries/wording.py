@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from delivery.driver import Answer, Failed, Fault, Sent
 from notifications.states import State
@@ -31,6 +32,13 @@ REASONS = {
     "sender_not_allowed": "No provider of this channel may send as the sender asked for.",
     "content_gone": "Its content was deleted before it could be sent.",
     "unreadable": "Its content cannot be read.",
+    "provider_failing": "Every provider of this channel is failing. One message at a time tries whether one is back.",
+    "provider_limited": "Its provider takes no more just now. It goes out when its rate allows.",
+    "ordering_key": "It waits for the one before it with the same ordering key.",
+    "missed_run": "Hiram could not begin it in time, and its category wants no late ones.",
+    "unknown": "A provider may have taken it. It waits for somebody to release or drop it.",
+    "dropped": "Somebody decided not to send it again.",
+    "defect": "Hiram's own code failed at it again and again.",
     "expired": "Its time was over before a provider took it.",
     "poison": "Workers died on it again and again.",
     "bad_address": "The provider says that this address can never be reached.",
@@ -75,7 +83,53 @@ EVENTS = {
     "notification.suppressed": "Suppressed",
     "notification.scheduled": "Scheduled",
     "notification.held": "Held",
+    "notification.released": "Released",
+    "notification.replayed": "Replayed",
 }
+
+
+ROUTES = {
+    "only_provider": "It is the only provider of this channel.",
+    "primary": "It is the first by priority.",
+    "weighted": "It was drawn by weight among providers of the same priority.",
+    "shifted": "The first by priority has a smaller share for now, because it erred.",
+    "failover": "Those before it could not carry it.",
+    "probe": "To try whether it works again.",
+    "after_unknown": "It may have the message already, and knows it again.",
+    "last_resort": "It is slow, but no other could carry it.",
+    "simulator": "What a test key sends goes to the simulator.",
+}
+
+PASSED_OVER = {
+    "paused": "is paused",
+    "failing": "is failing",
+    "slow": "is slow",
+    "probing": "is being tried with another message",
+    "refused": "refused it before",
+    "limited": "takes no more just now",
+    "unreadable": "cannot be used with its stored account",
+}
+
+
+def route_in_words(route: Any) -> str:
+    """Why this provider, and why not those before it."""
+    if not isinstance(route, dict):
+        return ""
+    over = [
+        f"{one.get('provider')} {PASSED_OVER.get(one.get('reason'), one.get('reason'))}"
+        for one in route.get("passed_over", ())
+    ]
+    said = ROUTES.get(route.get("reason", ""), str(route.get("reason")))
+    return f"{said} {'; '.join(over)}." if over else said
+
+
+def trouble_in_words(trouble: str | None, share: int) -> str:
+    """Why a provider gets less than its part."""
+    if trouble == "slow":
+        return "Its calls take too long. It is used where nothing else is left."
+    if trouble:
+        return "Half of its calls fail. One message at a time tries whether it is back."
+    return f"Some of its calls fail. For now it gets {share} % of its part."
 
 
 def reason_in_words(code: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenants.models.api_key import ALL_SCOPES, ApiKey, Scope
 from tenants.models.base import HotTenantRow, Identified, TenantQuerySet, TenantRow
+from tenants.models.policy import CategoryPolicy
 from tenants.models.provider import Provider
 from tenants.models.tenant import Invite, Member, Role, Tenant
 from tenants.models.user import User
@@ -11,6 +12,7 @@ from tenants.models.user import User
 __all__ = [
     "ALL_SCOPES",
     "ApiKey",
+    "CategoryPolicy",
     "HotTenantRow",
     "Identified",
     "Invite",

@@ -31,6 +31,8 @@ class Scope(models.TextChoices):
     NOTIFICATIONS_READ = "notifications:read"
     PROVIDERS_WRITE = "providers:write"
     PROVIDERS_READ = "providers:read"
+    POLICIES_WRITE = "policies:write"
+    POLICIES_READ = "policies:read"
 
 
 ALL_SCOPES: tuple[str, ...] = tuple(Scope.values)

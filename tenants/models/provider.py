@@ -38,6 +38,12 @@ class Provider(TenantRow):
     sealed = models.BinaryField(editable=False, default=b"")
     priority = models.PositiveSmallIntegerField(default=100, help_text="Lower is tried first.")
     weight = models.PositiveSmallIntegerField(default=1)
+    max_per_second = models.FloatField(
+        null=True, blank=True, help_text="Calls in a second, of all workers together."
+    )
+    max_in_flight = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Calls at the same time, of all workers together."
+    )
     enabled = models.BooleanField(default=True)
     shared = models.BooleanField(
         default=False,

@@ -280,7 +280,7 @@ class TestAttempts:
         assert found == {
             "id": ids.show("att", made.pk), "number": 1, "provider": "primary", "driver": "smtp",
             "outcome": "sent", "fault": None, "code": "250", "enhanced_code": "2.0.0", "error": None,
-            "duration_ms": 37, "shadow": False, "payload_sha256": "a" * 64,
+            "duration_ms": 37, "route": None, "shadow": False, "payload_sha256": "a" * 64,
             "provider_message_id": "<1@x>",
             "copies": [{"address": "b@x.org", "accepted": True, "code": "250", "detail": ""}],
             "started_at": stamp, "finished_at": found["finished_at"],

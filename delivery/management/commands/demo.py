@@ -12,7 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from delivery.providers import NewProvider, ProviderChange, add, change
+from delivery.provider import NewProvider, ProviderChange
+from delivery.providers import add, change
 from hiram import env
 from hiram.lib import ids, rest
 from hiram.lib.commands import Command as Base

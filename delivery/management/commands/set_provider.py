@@ -7,7 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from delivery.management.arguments import secrets_of, settings_of
-from delivery.providers import NewProvider, ProviderChange, add, change, show
+from delivery.provider import NewProvider, ProviderChange
+from delivery.providers import add, change, show
 from delivery.shelves import drivers
 from hiram.lib import rest
 from hiram.lib.commands import Command as Base

@@ -46,7 +46,6 @@ def pause(provider: dict[str, Any]) -> None:
             "paused_at": row.updated_at,
             "reason": "bad_account",
             "detail": "535 5.7.8 no",
-            "consecutive_failures": 3,
         },
     )
 
