@@ -17,10 +17,12 @@ from django.core.management.base import BaseCommand, CommandError
 from hiram.bench import measures
 from hiram.bench.fairness import fairness
 from hiram.bench.measures import Measure, sink, tenancy
+from hiram.bench.soak import soak
 from hiram.bench.stage import BenchFailed, Stage
 from hiram.embedded.environment import ROOT
 
 PARTS = ("accept", "deliver", "latency", "fairness", "claim", "idle")
+LONG = ("soak",)
 PEER = "django-post-office==3.12.0"
 
 
@@ -39,9 +41,9 @@ class Command(BaseCommand):
         """`--only`."""
         parser.add_argument(
             "--only",
-            choices=PARTS,
+            choices=PARTS + LONG,
             action="append",
-            help="measure only this (may be repeated)",
+            help="measure only this (may be repeated); soak takes a quarter of an hour, and only then",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -59,6 +61,7 @@ class Command(BaseCommand):
                     "latency": lambda: measures.latency(stage, who, port, arrivals),
                     "fairness": lambda: fairness(stage, port, arrivals),
                     "claim": lambda: measures.claiming(stage),
+                    "soak": lambda: soak(stage),
                 }
                 for name, part in parts.items():
                     if name in chosen:
