@@ -10,7 +10,7 @@ import logging
 from django.conf import settings
 from django.db import connection
 
-from delivery import health, worker
+from delivery import health, receivers, worker
 from delivery.claim import COLUMNS, Claim
 from delivery.settle import end, expired
 from notifications import ordering
@@ -80,6 +80,7 @@ def reconcile() -> dict[str, int]:
         overdue = [Claim(0.0, *row) for row in cursor.fetchall()]
     end(expired(overdue))
     health.drift()
+    receivers.give_up()
     if unwoken := ordering.mend():
         logger.critical("ordering keys had no due notification; mended: %d", unwoken)
     with connection.cursor() as cursor:

@@ -16,9 +16,9 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from delivery.claim import Claim
-from delivery.compose import Fate, Stuck
 from delivery.route import pause
 from delivery.verdict import EMPTY, Result, pauses, verdict
+from delivery.work import Fate, Stuck
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.telemetry import metrics
@@ -71,7 +71,7 @@ def settle(results: Sequence[Result]) -> None:
 
 
 def _count(result: Result, row: dict[str, Any]) -> None:
-    driver, channel = row["driver"] or "none", result.work.message.channel
+    driver, channel = result.work.driver_name, result.work.channel
     metrics.attempted(driver, row["outcome"], result.seconds)
     if row["outcome"] == "unknown":
         metrics.unknown_outcome(driver)
@@ -173,7 +173,8 @@ WITH x AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%s::jsonb) AS x(
     id uuid, fence bigint, attempt_id uuid, event_ids uuid[], lane_id uuid, provider_id uuid,
     provider_name text, driver text, outcome text, fault text, code text, enhanced_code text,
-    error text, provider_message_id text, payload_sha256 text, copies jsonb, wait float,
+    error text, response text, provider_message_id text, payload_sha256 text, copies jsonb,
+    wait float,
     counts smallint, status text, reason text)
 )"""
 
@@ -182,6 +183,7 @@ attempt AS (
   UPDATE notifications_attempt a
      SET outcome = x.outcome, finished_at = clock_timestamp(), fault = x.fault, code = x.code,
          enhanced_code = x.enhanced_code, error = x.error, copies = x.copies,
+         response = x.response,
          provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256
     FROM x WHERE a.id = x.attempt_id AND a.outcome IN ({from_outcomes})
   RETURNING a.subject_id, a.tenant_id, a.id, a.number, a.outcome
@@ -205,9 +207,14 @@ owed AS (
          provider_message_id = x.provider_message_id
     FROM x WHERE n.id = x.id AND n.status IN ({", ".join(f"'{s}'" for s in before(State.SENT))})
   RETURNING n.id, n.tenant_id, n.mode
+), webhook AS (
+  UPDATE notifications_webhookdelivery w
+     SET status = 'sent', reason = NULL, settled_at = coalesce(w.settled_at, clock_timestamp())
+    FROM x WHERE w.id = x.id AND w.status <> 'sent'
+  RETURNING w.id, w.tenant_id
 ), revived AS (
   UPDATE notifications_deadletter d SET closed_at = now()
-    FROM notification n
+    FROM (SELECT id, tenant_id FROM notification UNION ALL SELECT * FROM webhook) n
    WHERE d.tenant_id = n.tenant_id AND d.notification_id = n.id AND d.closed_at IS NULL
 )
 INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -250,10 +257,16 @@ owed AS (
          provider_id = x.provider_id, provider_name = x.provider_name, driver = x.driver
     FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled', 'held')
   RETURNING n.id, n.tenant_id, n.mode, n.status
+), webhook AS (
+  UPDATE notifications_webhookdelivery w
+     SET status = x.status, reason = x.reason, settled_at = clock_timestamp()
+    FROM x JOIN owed USING (id) WHERE w.id = x.id AND w.status = 'accepted'
+  RETURNING w.id, w.tenant_id, w.status
 ), letter AS (
   INSERT INTO notifications_deadletter (id, tenant_id, notification_id, reason, detail)
   SELECT gen_random_uuid(), n.tenant_id, n.id, x.reason, coalesce(x.error, '')
-    FROM notification n JOIN x USING (id) WHERE n.status = 'failed'
+    FROM (SELECT id, tenant_id, status FROM notification UNION ALL SELECT * FROM webhook) n
+    JOIN x USING (id) WHERE n.status = 'failed'
   ON CONFLICT DO NOTHING
 )
 INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)

@@ -20,13 +20,14 @@ from django.utils import timezone
 from delivery import poison, worker
 from delivery.audit import audit
 from delivery.claim import SUSPECT_CLAIMS, begin, claim
-from delivery.compose import Work, compose
+from delivery.compose import compose
 from delivery.deliver import prepare
 from delivery.driver import Answer, Failed, Fault, Sent, Unknown
 from delivery.reconcile import abandon, reconcile
 from delivery.relay import relay
 from delivery.settle import end, expired, settle
 from delivery.verdict import Result
+from delivery.work import Work
 from notifications.models import Attempt, DeadLetter, Event, Lane, Notification, OutboxMessage
 from tenants.models import Provider, Tenant
 from tests.factories import TenantFactory, email, post

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from hiram.lib import ids
 from hiram.openapi import document
+from notifications import webhooks
+from notifications.accept import Owner
 from notifications.models import Notification
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
@@ -207,6 +209,9 @@ BODIES = {
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
     "changePolicy": {"on_unknown": "hold"},
+    "changeWebhook": {"description": "mine now"},
+    "createWebhook": {"url": "http://127.0.0.1:9/"},
+    "recoverWebhook": {"since": "2026-01-01T00:00:00Z"},
     "dropNotifications": {},
     "releaseNotifications": {},
     "replayDeadLetters": {},
@@ -227,9 +232,14 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
-    known = {"notification_id": mine, "provider_id": ids.show("prv", provider.pk)}
+    hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
+    known = {
+        "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
+        "webhook_id": ids.show("whk", hook.pk),
+    }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
+        "webhook_id": ids.show("whk", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -238,6 +248,8 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     assert foreign.unnamed == unknown.unnamed
     provider.refresh_from_db()
     assert provider.name != "mine now"
+    hook.refresh_from_db()
+    assert hook.description == ""
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -245,7 +257,10 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     address = path.format(
-        notification_id=mine, provider_id="prv_" + "0" * 26, category="marketing"
+        notification_id=mine,
+        provider_id="prv_" + "0" * 26,
+        category="marketing",
+        webhook_id="whk_" + "0" * 26,
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))
