@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from hiram.lib import ids
+from hiram.lib import ids, outbound
 from notifications.models import Event, WebhookEndpoint
 from tenants.models import Tenant
 from tests.factories import TenantFactory, email, post, shown
@@ -83,8 +83,6 @@ def test_one_is_made_and_its_secret_is_shown_once(tenant: Tenant) -> None:
 def test_what_is_wrong_is_named_and_nothing_is_kept(
     tenant: Tenant, body: dict[str, Any], pointer: str
 ) -> None:
-    from hiram.lib import outbound
-
     before = outbound.policy()
     if (
         "169.254" in str(body)
