@@ -58,27 +58,13 @@ def test_the_example_in_python_verifies_it(changed: str, wanted: bool) -> None:
     assert verify(VECTOR["secret"], facts(changed), VECTOR["body"].encode()) is wanted
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.parametrize(("changed", "wanted"), [("", "true"), ("x", "false")])
-@pytest.mark.parametrize(
-    ("language", "program", "call"),
-    [
-        ("javascript", "node", "console.log(verify({secret!r}, {headers}, {body!r}))"),
-        ("ruby", "ruby", "puts verify({secret!r}, {headers}, {body!r})"),
-    ],
-)
-def test_the_other_examples_verify_it(
-    language: str, program: str, call: str, changed: str, wanted: str, tmp_path: Path
-) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not installed")
-    pairs = ": " if language == "javascript" else " => "
-    headers = "{" + ", ".join(f"{k!r}{pairs}{v!r}" for k, v in facts(changed).items()) + "}"
-    code = example(language).replace("> 300", "> 1e12")
-    script = tmp_path / "verify"
-    script.write_text(
-        code + "\n" + call.format(secret=VECTOR["secret"], headers=headers, body=VECTOR["body"])
-    )
+def test_the_example_in_javascript_verifies_it(changed: str, wanted: str, tmp_path: Path) -> None:
+    call = f"verify({VECTOR['secret']!r}, {facts(changed)!r}, {VECTOR['body']!r})"
+    script = tmp_path / "verify.js"
+    script.write_text(example("javascript").replace("> 300", "> 1e12") + f"\nconsole.log({call})")
     done = subprocess.run(
-        [program, str(script)], capture_output=True, text=True, timeout=30, check=True
+        ["node", str(script)], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.strip() == wanted
