@@ -58,13 +58,16 @@ def test_the_example_in_python_verifies_it(changed: str, wanted: bool) -> None:
     assert verify(VECTOR["secret"], facts(changed), VECTOR["body"].encode()) is wanted
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+NODE = shutil.which("node") or ""
+
+
+@pytest.mark.skipif(not NODE, reason="node is not installed")
 @pytest.mark.parametrize(("changed", "wanted"), [("", "true"), ("x", "false")])
 def test_the_example_in_javascript_verifies_it(changed: str, wanted: str, tmp_path: Path) -> None:
     call = f"verify({VECTOR['secret']!r}, {facts(changed)!r}, {VECTOR['body']!r})"
     script = tmp_path / "verify.js"
     script.write_text(example("javascript").replace("> 300", "> 1e12") + f"\nconsole.log({call})")
     done = subprocess.run(
-        ["node", str(script)], capture_output=True, text=True, timeout=30, check=True
+        [NODE, str(script)], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.strip() == wanted
