@@ -50,6 +50,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("API keys", "key", "admin:tenants_apikey_changelist"),
                 _item("Providers", "hub", "admin:tenants_provider_changelist"),
+                _policies(access),
             ],
         },
         {"title": "People", "items": _people(access)},
@@ -64,6 +65,12 @@ def _dead_letters(access: Access) -> dict[str, Any]:
     count = letters[:COUNTED].count()
     badge = f"{count}" if count < COUNTED else f"{COUNTED - 1}+"
     return found | {"badge": badge, "badge_variant": "warning"} if count else found
+
+
+def _policies(access: Access) -> dict[str, Any]:
+    if access.is_single:
+        return _item("Policies", "rule", "admin:tenants_tenant_policies", *access.roles)
+    return _item("Policies", "rule", "admin:tenants_tenant_choose")
 
 
 def _people(access: Access) -> list[dict[str, Any]]:
@@ -83,5 +90,5 @@ def _platform(access: Access) -> list[dict[str, Any]]:
     ]
 
 
-def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(name)}
+def _item(title: str, icon: str, name: str, *args: object) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(name, args=args)}

@@ -50,6 +50,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 MODEL_PAGES = {"changelist", "add", "history", "delete", "change"}
 OWN_PAGES = {
     "tenants_apikey_revoke": "revoke", "tenants_provider_test": "test",
+    "tenants_tenant_policies": "view",
     **{f"notifications_notification_{v}": v for v in ("replay", "release", "drop", "cancel")},
 }  # fmt: skip
 MANY_PAGES = {
@@ -61,7 +62,7 @@ MANY_PAGES = {
 SITE_PAGES = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete",
     "jsi18n", "app_list", "mailbox", "mailbox_clear", "mailbox_message", "mailbox_raw",
-    "mailbox_attachment",
+    "mailbox_attachment", "tenants_tenant_choose",
 }  # fmt: skip
 PUBLIC_PAGES = {
     "admin_password_reset", "password_reset_done", "password_reset_complete",
