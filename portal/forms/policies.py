@@ -69,7 +69,9 @@ class PolicyForm(forms.Form):
     ttl_seconds = _seconds("Time to live", "In seconds; a notification may say otherwise.")
     on_unknown = _one_of(OnUnknown, "After a lost answer", "The provider may have taken it.")
     missed_run = _one_of(MissedRun, "After a missed time", "Hiram was not there at scheduled_at.")
-    send_within_seconds = _seconds("Still sent within", "In seconds, and only with send_within_seconds.")
+    send_within_seconds = _seconds(
+        "Still sent within", "In seconds, and only with send_within_seconds."
+    )
 
     def __init__(self, shown: ShownPolicy, data: Any = None) -> None:
         """For the rules that hold now."""

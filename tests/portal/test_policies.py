@@ -13,7 +13,7 @@ from django.test import Client
 
 from tenants.decisions import PolicyChange, ShownPolicy, decide, decisions
 from tenants.models import CategoryPolicy, Member
-from tenants.policy import DEFAULTS, OnUnknown
+from tenants.policy import DEFAULTS
 from tests.portal.conftest import CANARY, People, World
 
 BUILDERS = ("developer", "admin", "owner", "operator")
@@ -25,6 +25,10 @@ def _url(world: World) -> str:
 
 def _form(category: str = "marketing", **fields: str) -> dict[str, str]:
     return {"category": category, **{f"{category}-{name}": text for name, text in fields.items()}}
+
+
+def _decide(world: World, **change: Any) -> None:
+    decide(world.tenant.pk, "marketing", PolicyChange.model_validate(change))
 
 
 def _section(client: Client, world: World, category: str = "marketing") -> str:
@@ -54,9 +58,8 @@ def _errors(page: str) -> list[str]:
 def test_everybody_sees_what_holds_and_whose_it_is(
     who: str, people: People, ours: World, theirs: World
 ) -> None:
-    change = PolicyChange(on_unknown=OnUnknown.RETRY, retry_steps_seconds=[5, 60])
-    decide(ours.tenant.pk, "marketing", change)
-    decide(theirs.tenant.pk, "marketing", PolicyChange(ttl_seconds=77_777))
+    _decide(ours, on_unknown="retry", retry_steps_seconds=[5, 60])
+    _decide(theirs, ttl_seconds=77_777)
     section = _section(people[who], ours)
     assert _holds(section) == {
         "Waits between tries": ("5, 60", "decided"),
@@ -127,7 +130,7 @@ def test_what_is_emptied_is_as_by_default(people: People, ours: World) -> None:
 def test_what_does_not_fit_is_said_at_its_field(
     fields: dict[str, str], errors: list[str], people: People, ours: World
 ) -> None:
-    decide(ours.tenant.pk, "marketing", PolicyChange(ttl_seconds=60))
+    _decide(ours, ttl_seconds=60)
     before = _stored(ours)
     answer = people["developer"].post(_url(ours), _form(**fields))
     page = answer.content.decode()
