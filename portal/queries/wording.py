@@ -50,6 +50,12 @@ REASONS = {
     "throttled": "The provider asks to slow down.",
 }
 
+DEAD = (
+    "bad_address", "bad_content", "content_gone", "unreadable", "sender_not_allowed", "defect",
+    "poison", "dropped",
+)  # fmt: skip
+"""Reasons for which a notification ends `failed`."""
+
 OUTCOMES = {
     "started": "The call is under way, or its worker died in it.",
     "sent": "The provider took it.",
