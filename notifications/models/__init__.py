@@ -10,7 +10,7 @@ from notifications.models.notification import (
     Mode,
     Notification,
 )
-from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage
+from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
 
 __all__ = [
     "CLASSES",
@@ -23,4 +23,5 @@ __all__ = [
     "Mode",
     "Notification",
     "OutboxMessage",
+    "RestoreFence",
 ]

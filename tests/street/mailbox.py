@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,9 @@ class Mailbox:
         try:
             yield
         finally:
-            requests.delete(f"{self.url}/faults/{answer.json()['id']}", timeout=SECONDS)
+            # A simulator that was killed meanwhile has forgotten it.
+            with suppress(requests.ConnectionError):
+                requests.delete(f"{self.url}/faults/{answer.json()['id']}", timeout=SECONDS)
 
     def _get(self, path: str, **query: str) -> requests.Response:
         answer = requests.get(f"{self.url}{path}", params=query, timeout=SECONDS)
