@@ -19,7 +19,8 @@ import pytest
 from hiram.embedded.environment import ROOT
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
-from tests.chaos.nemesis import Nemesis
+from tests.chaos.nemesis import Nemesis, every_kind
+from tests.chaos.scene import Scene
 from tests.embedded.waiting import until
 from tests.street.instance import Instance
 
@@ -41,10 +42,11 @@ class Form:
     rounds: int
     patient: bool
     drain_seconds: float
+    away: float
 
 
-SHORT = Form(1_500, 30, 1, patient=False, drain_seconds=90)
-FULL = Form(5_000, 40, 3, patient=True, drain_seconds=600)
+SHORT = Form(1_500, 20, 1, patient=False, drain_seconds=90, away=5)
+FULL = Form(5_000, 40, 3, patient=True, drain_seconds=600, away=60)
 
 
 @pytest.mark.xdist_group("chaos")
@@ -59,7 +61,7 @@ def test_nothing_is_lost(form, capsys):
         until(instance.ready, 60)
         nemesis, load = play(instance, form, seed)
         drained = drain(instance, form)
-        ledger = Ledger(instance, [*load.journal, *nemesis.journal])
+        ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
         with instance.database() as database:
             [[connected]] = database.execute(_CONNECTED).fetchall()
         said = table(nemesis, load, ledger)
@@ -84,7 +86,9 @@ def play(instance: Instance, form: Form, seed: int) -> tuple[Nemesis, Load]:
     probe = instance.tenant()
     for tenant in (*tenants, probe):
         tenant.provider()
-    nemesis = Nemesis(instance, probe, LEASE_SECONDS, random.Random(seed))  # noqa: S311 - to be repeated
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
+    scene = Scene(instance, probe, LEASE_SECONDS, form.away, chance)
+    nemesis = Nemesis(scene, every_kind(scene))
     # So that calls are open when the blows fall, and some are tried again.
     slow = {"target": "smtp", "kind": "slow", "seconds": 0.6, "probability": 0.5, "seed": seed}
     refuse = {"target": "smtp", "kind": "status", "code": 451, "probability": 0.02, "seed": seed}
