@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import pytest
 
 from tests.chaos.scene import Scene, pass_by
 from tests.street.processes import frozen
@@ -95,7 +92,7 @@ class Disk:
 
 
 def _fill_up(file: Path) -> None:
-    with file.open("wb", buffering=0) as filler:
-        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-            while filler.write(bytes(64 * 1024)):
-                pass
+    with file.open("wb", buffering=0) as filler, suppress(OSError):
+        while filler.write(bytes(64 * 1024)):
+            pass
+    assert shutil.disk_usage(file.parent).free == 0

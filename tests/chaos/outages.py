@@ -71,13 +71,14 @@ class Outages:
             first = take()
 
             def others_are_out() -> bool:
+                """They come back at once, but each place that we win from them stays ours."""
                 try:
                     while True:
                         take()
                 except psycopg.OperationalError:
+                    left = first.execute(_OTHERS, [NAME]).fetchone()
                     first.execute(_DISCONNECT_OTHERS, [NAME])
-                row = first.execute(_OTHERS, [NAME]).fetchone()
-                return row == (0,)
+                return left == (0,)
 
             in_flight = self._scene.counted(lambda: until(others_are_out, RECOVERY_SECONDS))
             refused = self._scene.refused()
