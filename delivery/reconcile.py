@@ -54,6 +54,7 @@ UPDATE notifications_outboxmessage o
    SELECT o.id FROM notifications_lane l
      JOIN notifications_outboxmessage o ON o.rank = l.rank AND o.lane_id = l.id
     WHERE l.paused_at IS NOT NULL AND o.expires_at <= now() AND o.due_at <= now()
+      AND NOT EXISTS (SELECT FROM notifications_restorefence)
     LIMIT %s FOR UPDATE OF o SKIP LOCKED)
 RETURNING {COLUMNS}
 """

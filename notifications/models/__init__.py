@@ -10,7 +10,7 @@ from notifications.models.notification import (
     Mode,
     Notification,
 )
-from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage
+from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
 from notifications.models.webhook import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Mode",
     "Notification",
     "OutboxMessage",
+    "RestoreFence",
     "WebhookDelivery",
     "WebhookEndpoint",
 ]

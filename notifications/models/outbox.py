@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from notifications.models.notification import Mode
-from tenants.models import HotTenantRow
+from tenants.models import HotTenantRow, Identified
 
 CLASSES = {"high": 0, "normal": 1, "bulk": 2}
 """Priorities as the engine orders them."""
@@ -98,6 +98,15 @@ class OutboxMessage(HotTenantRow):
 
     def __str__(self) -> str:
         return f"{self.topic} {self.pk}"
+
+
+class RestoreFence(Identified):
+    """While it has a row, nothing is claimed: the instance runs from a copy; `delivery.fence`."""
+
+    raised_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"since {self.raised_at}"
 
 
 class Attempt(HotTenantRow):

@@ -66,7 +66,7 @@ DROP FUNCTION notifications_fan_out();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0004_routing_and_order"),
+        ("notifications", "0005_restore_fence"),
         ("tenants", "0002_policies_and_limits"),
     ]
 
