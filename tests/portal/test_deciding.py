@@ -402,6 +402,16 @@ def test_a_made_up_value_matches_nothing(people: People, failed: list[Notificati
     assert {_status(row) for row in failed} == {"failed"}
 
 
+@pytest.mark.parametrize("odd", ["\x00", "a\x00@b.example", "%", "ntf_\x00"])
+def test_a_search_for_odd_texts_finds_nothing(odd: str, people: People, ours: World) -> None:
+    row = held(ours.notification)
+    query = {"status": "held", "q": odd}
+    assert people["owner"].get(LIST, query).status_code == 200
+    assert _count(_page(people["owner"], f"{LIST}drop-many/", **query)) is None
+    _go(people["owner"], f"{LIST}drop-many/", 9, **query)
+    assert _status(row) == "held"
+
+
 def test_in_chunks_and_for_a_bounded_time(
     people: People, failed: list[Notification], monkeypatch: pytest.MonkeyPatch
 ) -> None:
