@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import redis
 
@@ -16,6 +18,20 @@ GRACE_SECONDS = 2
 FROZEN_SECONDS = 3
 SILENT_SECONDS = 6
 """Longer than a call may take (`CALL_SECONDS` of the test), shorter than a lease."""
+
+QUEUES = ("relay", "deliver")
+_PICKLED = {
+    "body": "gASVBAAAAAAAAACMAXiULg==",
+    "content-type": "application/x-python-serialize",
+    "content-encoding": "binary",
+    "headers": {"task": "hiram.relay", "id": "1"},
+    "properties": {
+        "delivery_tag": "1",
+        "body_encoding": "base64",
+        "delivery_info": {"exchange": "", "routing_key": "relay"},
+    },
+}
+JUNK = (b"\x00no JSON\xff", b"[]", b'{"body": 1}', json.dumps(_PICKLED).encode())
 
 _DISCONNECT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -38,6 +54,8 @@ class Blows:
             "kill -9 web's child": self._kill_web_child,
             "kill -9 redis": lambda: self._kill("redis"),
             "flushall": self._flush,
+            "redis full": self._fill,
+            "junk in the queues": self._junk,
             "freeze redis": lambda: self._freeze("redis"),
             "freeze web": lambda: self._freeze("web"),
             "freeze relay": lambda: self._freeze("relay"),
@@ -112,13 +130,39 @@ class Blows:
         return 0
 
     def _flush(self) -> int:
-        until(self._flushed, RECOVERY_SECONDS)
+        with self._redis() as client:
+            client.flushall()
         return 0
 
-    def _flushed(self) -> bool:
-        """Whether it was there: the fault before this one may have killed it."""
-        try:
-            with redis.Redis.from_url(self._scene.instance.environment("REDIS_URL")) as client:
-                return bool(client.flushall())
-        except redis.RedisError:
-            return False
+    def _fill(self) -> int:
+        """Nothing can be written to it; all goes through."""
+        with self._redis() as client:
+            client.config_set("maxmemory", 1)
+            try:
+                self._scene.passes()
+                self._pass_some()
+            finally:
+                client.config_set("maxmemory", 0)
+        return 0
+
+    def _junk(self) -> int:
+        """Among the ticks lies what no Celery ever wrote."""
+        with self._redis() as client:
+            for queue in QUEUES:
+                client.lpush(queue, *JUNK)
+            until(lambda: not any(client.llen(queue) for queue in QUEUES), RECOVERY_SECONDS)
+        return 0
+
+    @contextmanager
+    def _redis(self) -> Iterator[redis.Redis]:
+        """A client, once it is there: the fault before this one may have killed it."""
+        with redis.Redis.from_url(self._scene.instance.environment("REDIS_URL")) as client:
+            until(lambda: _answers(client), RECOVERY_SECONDS)
+            yield client
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
