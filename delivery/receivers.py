@@ -14,13 +14,13 @@ from delivery.webhooks import Posting
 from hiram.lib import ids
 
 _WORKS = """
-UPDATE notifications_webhookendpoint SET failing_since = NULL, warned = 0
- WHERE id = ANY(%s) AND failing_since IS NOT NULL
+UPDATE notifications_webhookendpoint SET first_failed_at = NULL, warned = 0
+ WHERE id = ANY(%s) AND first_failed_at IS NOT NULL
 """
 
 _FAILS = """
-UPDATE notifications_webhookendpoint SET failing_since = clock_timestamp()
- WHERE id = ANY(%s) AND failing_since IS NULL
+UPDATE notifications_webhookendpoint SET first_failed_at = clock_timestamp()
+ WHERE id = ANY(%s) AND first_failed_at IS NULL
 """
 
 _DISABLE = """
@@ -40,7 +40,7 @@ SELECT %(event)s, tenant_id, mode, 'webhook.disabled',
 
 _GIVEN_UP = """
 SELECT id FROM notifications_webhookendpoint
- WHERE disabled_at IS NULL AND failing_since < now() - make_interval(secs => %s)
+ WHERE disabled_at IS NULL AND first_failed_at < now() - make_interval(secs => %s)
 """
 
 GIVEN_UP_SECONDS = 5 * 86_400

@@ -191,7 +191,7 @@ def show(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "enabled": endpoint.disabled_at is None,
         "disabled_at": rfc3339.show_if(endpoint.disabled_at),
         "disabled_reason": endpoint.disabled_reason,
-        "failing_since": rfc3339.show_if(endpoint.failing_since),
+        "first_failed_at": rfc3339.show_if(endpoint.first_failed_at),
         "created_at": rfc3339.show(endpoint.created_at),
         "updated_at": rfc3339.show(endpoint.updated_at),
     }
@@ -212,7 +212,7 @@ def opened(endpoint: WebhookEndpoint) -> dict[str, Any]:
 
 def _enable(row: WebhookEndpoint, enabled: bool) -> None:
     if enabled:
-        row.disabled_at = row.disabled_reason = row.failing_since = None
+        row.disabled_at = row.disabled_reason = row.first_failed_at = None
         row.warned = 0
         Lane.objects.filter(pk=row.pk).update(paused_at=None, reason=None, resume_at=None)
     elif row.disabled_at is None:

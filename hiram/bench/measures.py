@@ -104,11 +104,11 @@ def tenancy(stage: Stage, port: int) -> Tenancy:
 
 
 @contextmanager
-def sink(stage: Stage) -> Iterator[tuple[int, Path]]:
+def sink(stage: Stage, module: str = "sink") -> Iterator[tuple[int, Path]]:
     """The sink's port, and the file of its arrivals."""
     path = stage.home.path / f"arrivals-{time.time_ns()}"
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "hiram.bench.sink", str(path)],
+        [sys.executable, "-m", f"hiram.bench.{module}", str(path)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

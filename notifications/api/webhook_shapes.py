@@ -161,7 +161,7 @@ class Webhook(BaseModel):
     enabled: bool
     disabled_at: Moment | None
     disabled_reason: str | None = Field(description="by_hand, gone (it answered 410) or failing")
-    failing_since: Moment | None = Field(description="The first of a row of failures.")
+    first_failed_at: Moment | None = Field(description="The first of a row of failures.")
     created_at: Moment
     updated_at: Moment
 

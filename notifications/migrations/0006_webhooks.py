@@ -140,7 +140,7 @@ class Migration(migrations.Migration):
                 ("sealed", models.BinaryField(default=b"")),
                 ("disabled_at", models.DateTimeField(null=True)),
                 ("disabled_reason", models.CharField(max_length=20, null=True)),
-                ("failing_since", models.DateTimeField(null=True)),
+                ("first_failed_at", models.DateTimeField(null=True)),
                 ("warned", models.PositiveSmallIntegerField(default=0)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -230,8 +230,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="webhookendpoint",
             index=models.Index(
-                models.F("failing_since"),
-                condition=models.Q(("failing_since__isnull", False)),
+                models.F("first_failed_at"),
+                condition=models.Q(("first_failed_at__isnull", False)),
                 name="webhook_failing",
             ),
         ),

@@ -17,7 +17,7 @@ from tenants.models.provider import vault
 class WebhookEndpoint(TenantRow):
     """One URL that events are posted to. Its lane has its id.
 
-    `events` are the types wanted, none means all. `failing_since` is the first failure of a row
+    `events` are the types wanted, none means all. `first_failed_at` is the first failure of a row
     of failures without a success; `warned` the part of the time until it is disabled, in percent,
     that was told.
     """
@@ -32,7 +32,7 @@ class WebhookEndpoint(TenantRow):
     sealed = models.BinaryField(editable=False, default=b"")
     disabled_at = models.DateTimeField(null=True)
     disabled_reason = models.CharField(max_length=20, null=True)
-    failing_since = models.DateTimeField(null=True)
+    first_failed_at = models.DateTimeField(null=True)
     warned = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -48,8 +48,8 @@ class WebhookEndpoint(TenantRow):
         indexes = [
             models.Index("tenant", "mode", "created_at", name="webhook_by_tenant"),
             models.Index(
-                "failing_since",
-                condition=models.Q(failing_since__isnull=False),
+                "first_failed_at",
+                condition=models.Q(first_failed_at__isnull=False),
                 name="webhook_failing",
             ),
         ]

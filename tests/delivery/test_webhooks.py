@@ -93,7 +93,7 @@ def test_every_event_is_told_signed_and_once(tenant, provider, receiver, run):
         assert event.type == said["type"]
     assert set(WebhookDelivery.objects.values_list("status", flat=True)) == {"sent"}
     assert not OutboxMessage.objects.exists()
-    assert hook.failing_since is None
+    assert hook.first_failed_at is None
     report = audit()
     assert report.broken == []
     assert {b.channel: (b.accepted, b.owed) for b in report.balances} == {
@@ -163,7 +163,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_body(tenant, provider, re
     assert attempt.response is not None
     assert attempt.response.startswith("oh no")
     assert "\x1b" not in attempt.response
-    assert WebhookEndpoint.objects.filter(failing_since__isnull=False).count() == 1
+    assert WebhookEndpoint.objects.filter(first_failed_at__isnull=False).count() == 1
     receiver.behave = status(204)
     make_due()
     drain(run)
@@ -171,7 +171,7 @@ def test_a_failure_is_tried_again_with_the_same_id_and_body(tenant, provider, re
     assert first.body == second.body
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     verified(second, secret)
-    assert WebhookEndpoint.objects.get().failing_since is None
+    assert WebhookEndpoint.objects.get().first_failed_at is None
     assert [a.outcome for a in Attempt.objects.filter(subject_id=row.pk).order_by("number")] == [
         "refused",
         "sent",
@@ -255,7 +255,7 @@ def test_five_days_of_failures_disable_it(tenant, receiver):
     hook, _ = endpoint(tenant, receiver)
     for days, disabled in ((4.9, False), (5.1, True)):
         since = timezone.now() - timedelta(days=days)
-        WebhookEndpoint.objects.update(failing_since=since)
+        WebhookEndpoint.objects.update(first_failed_at=since)
         reconcile()
         hook.refresh_from_db()
         assert (hook.disabled_reason == "failing") is disabled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -227,4 +226,4 @@ def test_asking_often_asks_postgresql_once_a_second(port: Port) -> None:
 def test_the_threads_end(port: Port) -> None:
     for _ in range(20):
         port.ask("/readyz")
-    until(lambda: not [t for t in threading.enumerate() if "process_request" in t.name])
+    until(lambda: not port.busy())
