@@ -24,7 +24,7 @@ from tests.unnoted import unnoted  # noqa: E402  (imports models)
 
 __all__ = ["unnoted"]
 
-TransactionTestCase._fixture_teardown = empty  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
