@@ -9,12 +9,10 @@ from django.urls import reverse
 from delivery.receivers import GIVEN_UP_SECONDS, News, news, told
 from portal import mails
 from portal.alerts import people
+from portal.queries.wording import DISABLED
 from tenants.models import Tenant, User
 
-REASONS = {
-    "gone": "It answered 410: it wants no more.",
-    "failing": "It took nothing for five days.",
-}
+PAGE = "admin:notifications_webhookendpoint_change"
 
 
 def warn() -> int:
@@ -45,6 +43,6 @@ def _tell(one: News, tenant: Tenant, user: User) -> bool:
         description=one.description,
         since=one.since,
         days=GIVEN_UP_SECONDS // 86_400,
-        reason=REASONS.get(one.reason or "", one.reason),
-        link=mails.absolute(reverse("admin:index")),
+        reason=DISABLED.get(one.reason or ""),
+        link=mails.absolute(reverse(PAGE, args=[one.endpoint_id])),
     )
