@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
 import requests
 
 from hiram.embedded.environment import ROOT
@@ -145,6 +146,13 @@ class Scene:
         return row[0]
 
     @contextmanager
+    def redis_client(self) -> Iterator[redis.Redis]:
+        """A client, once it is there: the fault before this one may have killed it."""
+        with redis.Redis.from_url(self.instance.environment("REDIS_URL")) as client:
+            until(lambda: _answers(client), RECOVERY_SECONDS)
+            yield client
+
+    @contextmanager
     def beside(self, *words: str, **environ: str) -> Iterator[int]:
         """Inside, one more process of Celery runs in this instance; its id."""
         told = json.loads((self.instance.home.path / "environment.json").read_text())
@@ -161,6 +169,13 @@ class Scene:
                 until(lambda: process.poll() is not None, RECOVERY_SECONDS / 3)
             send(signal.SIGKILL, *members)
             process.wait()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def pass_by(seconds: float) -> None:

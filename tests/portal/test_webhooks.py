@@ -136,6 +136,14 @@ def test_an_address_inside_is_refused(people: People) -> None:
         outbound.use(before)
 
 
+def test_there_are_only_so_many(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "MOST", 2)
+    made(people["owner"])
+    response = people["owner"].post(ADD, FORM | {"description": "another"}, follow=True)
+    assert "There are 2 webhooks already." in response.content.decode()
+    assert secrets_in(response.content) == set()
+
+
 def test_a_shadow_tenants_live_ones_are_shadow(people: People, ours: World) -> None:
     ours.tenant.mode = "shadow"
     ours.tenant.save(update_fields=["mode"])
