@@ -12,15 +12,19 @@ from collections.abc import Iterator
 import django
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hiram.settings")
 django.setup()  # before the folders' own conftest.py import models
 
 from hiram.telemetry import context  # noqa: E402
+from tests.emptying import empty  # noqa: E402
 from tests.unnoted import unnoted  # noqa: E402  (imports models)
 
 __all__ = ["unnoted"]
+
+TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -145,6 +145,13 @@ class Scene:
         assert row is not None
         return row[0]
 
+    def broken(self) -> dict[str, int]:
+        """Which invariants `manage.py audit` finds broken now, and by how many rows."""
+        found: dict[str, int] = json.loads(self.instance.manage("audit", "--json").stdout)[
+            "broken_counts"
+        ]
+        return found
+
     @contextmanager
     def redis_client(self) -> Iterator[redis.Redis]:
         """A client, once it is there: the fault before this one may have killed it."""

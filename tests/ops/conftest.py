@@ -81,11 +81,14 @@ def serving(**options: Any) -> Iterator[Port]:
     with Server("127.0.0.1", 0, stopping, **options) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
+        port = Port(server.server_address[1], stopping, server, others)
         try:
-            yield Port(server.server_address[1], stopping, server, others)
+            yield port
         finally:
             server.shutdown()
             thread.join()
+            # A request still under way would open again what is closed here.
+            until(lambda: not port.busy())
             until(lambda: not [t for t in threading.enumerate() if t.name == "probe"])
             server.checks.close()
             server.figures.close()

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0006_webhooks"),
+        ("notifications", "0007_replays"),
     ]
 
     operations = [
