@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
@@ -46,13 +47,13 @@ class Receivers:
     def _gone(self) -> int:
         """The herd that waits before its door comes in at the rate it asked for."""
         scene, sink = self._scene, self._scene.limited
-        in_flight = scene.counted(sink.close)
+        in_flight, gone = scene.counted(sink.close), time.monotonic()
         for posted in [scene.batch(BATCH) for _ in range(BATCHES)]:
             until(partial(self._accepted, posted), RECOVERY_SECONDS)
         tenant = ids.parse("tnt", sink.tenant.id)
         waiting = BATCHES * BATCH * EVENTS
         until(lambda: scene.value(_OWED, tenant) >= waiting, RECOVERY_SECONDS)
-        pass_by(scene.away)
+        pass_by(max(0.0, gone + scene.away - time.monotonic()))
         before = len(sink.came)
         sink.open()
         until(lambda: self._hastened(tenant) == 0, RECOVERY_SECONDS)
