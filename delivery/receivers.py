@@ -4,6 +4,9 @@ given up."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -15,7 +18,7 @@ from hiram.lib import ids
 
 _WORKS = """
 UPDATE notifications_webhookendpoint SET first_failed_at = NULL, warned = 0
- WHERE id = ANY(%s) AND first_failed_at IS NOT NULL
+ WHERE id = ANY(%s) AND first_failed_at IS NOT NULL AND disabled_at IS NULL
 """
 
 _FAILS = """
@@ -38,12 +41,50 @@ SELECT %(event)s, tenant_id, mode, 'webhook.disabled',
   FROM w
 """
 
+_NEWS = """
+SELECT id, tenant_id, url, description, due, coalesce(disabled_at, first_failed_at),
+       disabled_reason
+  FROM notifications_webhookendpoint w CROSS JOIN LATERAL (
+    SELECT CASE
+             WHEN disabled_reason = 'by_hand' THEN 0
+             WHEN disabled_at IS NOT NULL THEN %(disabled)s
+             ELSE (SELECT coalesce(max(percent), 0) FROM unnest(%(warned)s::int[]) percent
+                    WHERE first_failed_at
+                          <= now() - make_interval(secs => %(seconds)s * percent / 100.0))
+           END AS due) d
+ WHERE warned < due
+ ORDER BY id
+"""
+
+_TOLD = """
+UPDATE notifications_webhookendpoint SET warned = %(percent)s
+ WHERE id = %(id)s AND warned < %(percent)s AND coalesce(disabled_at, first_failed_at) = %(since)s
+"""
+
 _GIVEN_UP = """
 SELECT id FROM notifications_webhookendpoint
  WHERE disabled_at IS NULL AND first_failed_at < now() - make_interval(secs => %s)
 """
 
 GIVEN_UP_SECONDS = 5 * 86_400
+WARNED_PERCENT = (50, 70, 90)
+"""At which parts of that time somebody is told; once it is disabled, `DISABLED_PERCENT` is."""
+
+DISABLED_PERCENT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is to be told of one endpoint: that it fails `since`, for `percent` of the time until
+    it is disabled; or, with a `reason`, that it is disabled `since`."""
+
+    endpoint_id: UUID
+    tenant_id: UUID
+    url: str
+    description: str
+    percent: int
+    since: datetime
+    reason: str | None
 
 
 def feel(results: Iterable[Result]) -> None:
@@ -89,3 +130,21 @@ def give_up() -> int:
     for endpoint_id in found:
         disable(endpoint_id, "failing")
     return len(found)
+
+
+def news() -> list[News]:
+    """What nobody was told yet; of the parts of the time that passed only the last."""
+    asked: dict[str, Any] = {
+        "seconds": GIVEN_UP_SECONDS,
+        "warned": list(WARNED_PERCENT),
+        "disabled": DISABLED_PERCENT,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWS, asked)
+        return [News(*row) for row in cursor.fetchall()]
+
+
+def told(one: News) -> None:
+    """Remember that it was told, unless it is over already."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TOLD, {"id": one.endpoint_id, "percent": one.percent, "since": one.since})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -46,7 +46,7 @@ LIMITED, DISABLED = "webhook_limited", "webhook_disabled"
 
 _LOAD = """
 SELECT d.id, e.id, e.notification_id, e.mode, e.type, e.data::text, e.created_at,
-       n.id, n.channel, n.recipient, n.category, n.metadata::text,
+       n.id, n.channel, n.recipient, n.category, n.metadata::text, n.traceparent,
        w.id, w.tenant_id, w.url, w.sealed, w.rate_limit, w.asymmetric, w.disabled_at
   FROM notifications_webhookdelivery d
   JOIN notifications_event e ON e.id = d.event_id
@@ -151,7 +151,8 @@ def _compose(claim: Claim, row: Any) -> Work | Stuck:
     except SealBroken as error:
         return Stuck(claim, "credentials", Fate.WAIT, 60, detail=str(error))
     return Posting(
-        claim=claim,
+        # All that is told of a notification is in its trace, long after its own row is gone.
+        claim=replace(claim, traceparent=notification.traceparent if notification else None),
         attempt_id=ids.new(),
         rules=RULES,
         lifetime=float("inf"),
@@ -171,10 +172,15 @@ def _rows(row: Any) -> tuple[Event, Notification | None, WebhookEndpoint]:
         created_at=row[5],
     )  # fmt: skip
     notification = row[6] and Notification(
-        id=row[6], channel=row[7], recipient=row[8], category=row[9], metadata=json.loads(row[10])
+        id=row[6],
+        channel=row[7],
+        recipient=row[8],
+        category=row[9],
+        metadata=json.loads(row[10]),
+        traceparent=row[11],
     )
     endpoint = WebhookEndpoint(
-        id=row[11], tenant_id=row[12], url=row[13], sealed=bytes(row[14]), rate_limit=row[15],
-        asymmetric=row[16], disabled_at=row[17],
+        id=row[12], tenant_id=row[13], url=row[14], sealed=bytes(row[15]), rate_limit=row[16],
+        asymmetric=row[17], disabled_at=row[18],
     )  # fmt: skip
     return event, notification, endpoint

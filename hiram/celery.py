@@ -86,6 +86,7 @@ app.conf.update(
         },
         "abandon": {"task": "hiram.abandon", "schedule": 30.0, "options": {"expires": 300}},
         "alert": {"task": "hiram.alert", "schedule": 60.0, "options": {"expires": 300}},
+        "warn": {"task": "hiram.warn", "schedule": 60.0, "options": {"expires": 300}},
         "reconcile": {"task": "hiram.reconcile", "schedule": 60.0, "options": {"expires": 300}},
     },
 )

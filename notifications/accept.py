@@ -71,9 +71,9 @@ WITH {record} r AS MATERIALIZED (
 ), notification AS (
   INSERT INTO notifications_notification
          (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
-          status, metadata, generation, cancel_key, scheduled_at, expires_at)
+          status, metadata, traceparent, generation, cancel_key, scheduled_at, expires_at)
   SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         status, metadata, 0, cancel_key, scheduled_at, ends_at
+         status, metadata, traceparent, 0, cancel_key, scheduled_at, ends_at
     FROM r
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)

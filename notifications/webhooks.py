@@ -4,9 +4,10 @@ portal."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -18,12 +19,14 @@ from hiram.lib.vault import SealBroken
 from notifications import secrets
 from notifications.accept import Owner
 from notifications.events import TEST
-from notifications.models import Event, Lane, WebhookDelivery, WebhookEndpoint
+from notifications.models import Attempt, Event, Lane, WebhookDelivery, WebhookEndpoint
+from notifications.record import milliseconds
 
 MOST = 100
 """Endpoints of a tenant in one mode: each is told of every event."""
 
 RECOVERED_MOST = 10_000
+MOVES = "They are sent to another place now: give them again."
 TOPIC, RANK = "webhook", 1
 
 _TELL = """
@@ -103,9 +106,15 @@ def change(
     *,
     enabled: bool | None,
 ) -> None:
-    """Change what is given; enabling also forgets its failures."""
+    """Change what is given; enabling also forgets its failures.
+
+    Raises:
+        Problem: 422 when headers that it keeps would go to another host.
+    """
     with transaction.atomic():
         row = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+        if headers is None and moves(row, given.get("url", row.url)) and opened(row)["headers"]:
+            raise Problem("invalid", errors=[FieldError("/headers", "required", MOVES)])
         for name, value in given.items():
             setattr(row, name, value)
         if headers is not None:
@@ -116,6 +125,12 @@ def change(
     endpoint.refresh_from_db()
     if enabled:
         doorbell.ring()
+
+
+def moves(endpoint: WebhookEndpoint, url: str) -> bool:
+    """Whether what is posted goes to another host or port with this URL."""
+    old, new = urlsplit(endpoint.url), urlsplit(url)
+    return (old.scheme, old.netloc) != (new.scheme, new.netloc)
 
 
 def rotate(endpoint: WebhookEndpoint) -> str:
@@ -174,20 +189,19 @@ def recover(endpoint: WebhookEndpoint, since: datetime) -> int:
 def show(endpoint: WebhookEndpoint) -> dict[str, Any]:
     """An endpoint as it is shown; its headers by their names, its secrets not at all."""
     try:
-        kept = endpoint.open()
-        headers, key = sorted(kept["headers"]), secrets.public_key(kept)
+        key = secrets.public_key(endpoint.open()) if endpoint.asymmetric else None
     except SealBroken:
-        headers, key = [], None
+        key = None
     return {
         "id": ids.show("whk", endpoint.pk),
         "url": endpoint.url,
         "description": endpoint.description,
         "events": endpoint.events,
-        "headers_set": headers,
+        "headers_set": names_of_headers(endpoint),
         "rate_limit": endpoint.rate_limit,
         "ordered": endpoint.ordered,
         "asymmetric": endpoint.asymmetric,
-        "public_key": key if endpoint.asymmetric else None,
+        "public_key": key,
         "enabled": endpoint.disabled_at is None,
         "disabled_at": rfc3339.show_if(endpoint.disabled_at),
         "disabled_reason": endpoint.disabled_reason,
@@ -195,6 +209,14 @@ def show(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "created_at": rfc3339.show(endpoint.created_at),
         "updated_at": rfc3339.show(endpoint.updated_at),
     }
+
+
+def names_of_headers(endpoint: WebhookEndpoint) -> list[str]:
+    """Which headers it sends; none where they cannot be read."""
+    try:
+        return sorted(endpoint.open()["headers"])
+    except SealBroken:
+        return []
 
 
 def opened(endpoint: WebhookEndpoint) -> dict[str, Any]:
@@ -226,3 +248,42 @@ def _enable(row: WebhookEndpoint, enabled: bool) -> None:
 def deliveries(endpoint: WebhookEndpoint) -> Any:
     """What it was or is to be told."""
     return WebhookDelivery.objects.filter(tenant_id=endpoint.tenant_id, endpoint_id=endpoint.pk)
+
+
+def show_deliveries(rows: Iterable[WebhookDelivery]) -> dict[UUID, dict[str, Any]]:
+    """Deliveries as they are shown, each with its attempts, by their ids."""
+    found = {row.pk: row for row in rows}
+    attempts: dict[UUID, list[dict[str, Any]]] = {pk: [] for pk in found}
+    for attempt in Attempt.objects.filter(subject_id__in=[*found]).order_by("number"):
+        attempts[attempt.subject_id].append(_attempt(attempt))
+    told = Event.objects.filter(pk__in=[row.event_id for row in found.values()])
+    types = dict(told.values_list("pk", "type"))
+    return {
+        pk: {
+            "id": ids.show("whd", pk),
+            "event_id": ids.show("evt", row.event_id),
+            "type": types.get(row.event_id),
+            "status": row.status,
+            "reason": row.reason,
+            "created_at": rfc3339.show(row.created_at),
+            "expires_at": rfc3339.show(row.expires_at),
+            "settled_at": rfc3339.show_if(row.settled_at),
+            "attempts": attempts[pk],
+        }
+        for pk, row in found.items()
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    finished = attempt.finished_at
+    return {
+        "id": ids.show("att", attempt.pk),
+        "number": attempt.number,
+        "outcome": attempt.outcome,
+        "status": int(attempt.code) if attempt.code and attempt.code.isdecimal() else None,
+        "duration_ms": milliseconds(attempt.started_at, finished) if finished else None,
+        "error": attempt.error,
+        "response": attempt.response,
+        "started_at": rfc3339.show(attempt.started_at),
+        "finished_at": rfc3339.show_if(finished),
+    }

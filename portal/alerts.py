@@ -25,10 +25,10 @@ def alert() -> int:
     paused = ProviderHealth.objects.filter(paused_at__gt=Now() - WITHIN).select_related(
         "provider", "tenant"
     )
-    return sum(_tell(health, user) for health in paused for user in _people(health.tenant))
+    return sum(_tell(health, user) for health in paused for user in people(health.tenant))
 
 
-def _people(tenant: Tenant) -> list[User]:
+def people(tenant: Tenant) -> list[User]:
     """Owners and admins of the tenant; for what is the platform's own, the operators."""
     if tenant.is_system:
         who = Q(is_operator=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.http import HttpRequest, HttpResponse
 
-from hiram.lib import ids, rfc3339
+from hiram.lib import ids
 from hiram.lib.pagination import paginate, read_parameters, read_query, refused
 from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import answer, read_json, validate
@@ -15,8 +15,7 @@ from notifications import webhooks
 from notifications.api import webhook_docs as docs
 from notifications.api.endpoints import OfCaller
 from notifications.api.webhook_shapes import STATUSES, NewWebhook, Recovery, WebhookChange
-from notifications.models import Attempt, Event, WebhookDelivery, WebhookEndpoint
-from notifications.record import milliseconds
+from notifications.models import WebhookEndpoint
 from tenants.models import Scope
 
 READ, WRITE = Scope.WEBHOOKS_READ.value, Scope.WEBHOOKS_WRITE.value
@@ -152,47 +151,8 @@ class DeliveriesEndpoint(_OfWebhooks):
             raise Problem("bad-query", errors=[refused("status", "not_an_option", text)])
         rows = webhooks.deliveries(endpoint).filter(**query.filters)
         page = paginate(rows, query, scope=(webhook_id, "deliveries"))
-        return answer(page.body(_shower(page.rows)))
-
-
-def _shower(rows: Any) -> Any:
-    found = [row.pk for row in rows]
-    attempts: dict[Any, list[Attempt]] = {pk: [] for pk in found}
-    for attempt in Attempt.objects.filter(subject_id__in=found).order_by("number"):
-        attempts[attempt.subject_id].append(attempt)
-    types = dict(
-        Event.objects.filter(pk__in=[row.event_id for row in rows]).values_list("pk", "type")
-    )
-
-    def show(row: WebhookDelivery) -> dict[str, Any]:
-        return {
-            "id": ids.show("whd", row.pk),
-            "event_id": ids.show("evt", row.event_id),
-            "type": types.get(row.event_id),
-            "status": row.status,
-            "reason": row.reason,
-            "created_at": rfc3339.show(row.created_at),
-            "expires_at": rfc3339.show(row.expires_at),
-            "settled_at": rfc3339.show_if(row.settled_at),
-            "attempts": [_attempt(attempt) for attempt in attempts[row.pk]],
-        }
-
-    return show
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    finished = attempt.finished_at
-    return {
-        "id": ids.show("att", attempt.pk),
-        "number": attempt.number,
-        "outcome": attempt.outcome,
-        "status": int(attempt.code) if attempt.code and attempt.code.isdecimal() else None,
-        "duration_ms": milliseconds(attempt.started_at, finished) if finished else None,
-        "error": attempt.error,
-        "response": attempt.response,
-        "started_at": rfc3339.show(attempt.started_at),
-        "finished_at": rfc3339.show_if(finished),
-    }
+        shown = webhooks.show_deliveries(page.rows)
+        return answer(page.body(lambda row: shown[row.pk]))
 
 
 def _check_url(url: str) -> None:

@@ -51,6 +51,7 @@ class Notification(HotTenantRow):
     status = models.CharField(max_length=12)
     reason = models.CharField(max_length=60, null=True)
     metadata = models.JSONField(default=dict)
+    traceparent = models.CharField(max_length=55, null=True)
     generation = models.PositiveSmallIntegerField(default=0)
     provider_id = models.UUIDField(null=True)
     provider_name = models.CharField(max_length=100, null=True)

@@ -14,6 +14,7 @@ from portal.admin import (
     people,
     providers,
     site,
+    webhooks,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "people",
     "providers",
     "site",
+    "webhooks",
 ]

@@ -19,6 +19,7 @@ from portal.admin.columns import column, moment, way
 from portal.admin.deciding import REPLAY, DecidingAdmin
 from portal.admin.feed import CategoryFilter, ChannelFilter, Feed, ModeFilter, OneOf, PeriodFilter
 from portal.admin.site import site
+from portal.queries.letters import open_letters
 from portal.queries.wording import DEAD, reason_in_words
 
 
@@ -100,7 +101,7 @@ class DeadLetterAdmin(DecidingAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Of the user's tenants, the open ones."""
-        return super().get_queryset(request).filter(closed_at=None)
+        return open_letters(super().get_queryset(request))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list that does not count."""

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from notifications.models import DeadLetter
 from portal.access import MANAGERS, Access, access_of
+from portal.queries.letters import open_letters
 from portal.queries.news import unread
 from tenants.models import User
 
@@ -50,6 +51,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("API keys", "key", "admin:tenants_apikey_changelist"),
                 _item("Providers", "hub", "admin:tenants_provider_changelist"),
+                _item("Webhooks", "webhook", "admin:notifications_webhookendpoint_changelist"),
                 _policies(access),
             ],
         },
@@ -60,7 +62,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _dead_letters(access: Access) -> dict[str, Any]:
     found = _item("Dead letters", "unsubscribe", "admin:notifications_deadletter_changelist")
-    letters = access.within(DeadLetter.objects.filter(closed_at=None), "tenant_id")
+    letters = access.within(open_letters(DeadLetter.objects.all()), "tenant_id")
     # Along the index of the open ones, and no further than is shown.
     count = letters[:COUNTED].count()
     badge = f"{count}" if count < COUNTED else f"{COUNTED - 1}+"

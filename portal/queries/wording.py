@@ -94,6 +94,20 @@ EVENTS = {
     "notification.replayed": "Replayed",
 }
 
+DISABLED = {
+    "by_hand": "Somebody disabled it.",
+    "gone": "It answered 410: it wants no more.",
+    "failing": "It took nothing for five days.",
+}
+"""Why a webhook is told nothing."""
+
+DELIVERY_COLOURS = {
+    "accepted": "info",
+    "sent": "success",
+    "failed": "danger",
+    "expired": "warning",
+    "canceled": "warning",
+}
 
 ROUTES = {
     "only_provider": "It is the only provider of this channel.",

@@ -11,12 +11,12 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
-from notifications.models import Notification
+from notifications.models import Notification, WebhookEndpoint
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
 from tests.browser.webdriver import Browser
 from tests.factories import ProviderFactory, email, post
-from tests.portal.conftest import dead
+from tests.portal.conftest import dead, make_webhook, told
 
 PASSWORD = "correct horse battery"
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -138,6 +138,8 @@ def test_no_page_is_wider_than_the_window(
     ProviderHealth.objects.create(
         tenant=tenant, provider=provider, paused_at=timezone.now(), reason=long[:60], detail=long
     )
+    hook = make_webhook(tenant, long[:60], url=f"https://hooks.example.com/{long * 5}")
+    told(hook, error=long, response=long * 5)
     _log_in(browser, base)
     browser.resize(width, 844)
     for path in (
@@ -151,6 +153,12 @@ def test_no_page_is_wider_than_the_window(
         "/portal/tenants/provider/add/",
         "/portal/tenants/provider/add/?driver=smtp",
         "/portal/tenants/apikey/add/",
+        "/portal/notifications/webhookendpoint/",
+        "/portal/notifications/webhookendpoint/add/",
+        *(
+            f"/portal/notifications/webhookendpoint/{hook.pk}/{page}/"
+            for page in ("change", "deliveries", "rotate", "recover")
+        ),
         "/trestleboard/",
         "/portal/password-reset/",
     ):
@@ -159,3 +167,30 @@ def test_no_page_is_wider_than_the_window(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         assert wide <= 0, path
+
+
+def test_a_webhook_is_made_its_secret_seen_once_and_tested(
+    browser: Browser, base: str, tenant: Tenant
+) -> None:
+    _log_in(browser, base)
+    browser.click("#nav-sidebar a[href='/portal/notifications/webhookendpoint/']")
+    browser.open(f"{base}/portal/notifications/webhookendpoint/add/")
+    browser.type("#id_url", "https://127.0.0.1:9/hiram")
+    browser.type("#id_description", EVIL[:200])
+    browser.type("#id_headers", "Authorization: s3cret")
+    browser.click("button[name=_save]")
+    secret = browser.text("#webhook-secret")
+    hook = WebhookEndpoint.objects.get(tenant=tenant)
+    assert [one["secret"] for one in hook.open()["secrets"]] == [secret]
+    browser.click(f"a[href='/portal/notifications/webhookendpoint/{hook.pk}/change/']")
+    browser.click("a[href$='/test/']")
+    assert secret not in browser.source
+    browser.click("#ask button[type=submit]")
+    assert "webhook.test" in browser.text("#deliveries")
+    browser.open(f"{base}/portal/notifications/webhookendpoint/{hook.pk}/rotate/")
+    browser.click("#ask button[type=submit]")
+    assert browser.text("#webhook-secret") not in ("", secret)
+    browser.open(f"{base}/portal/notifications/webhookendpoint/")
+    assert "s3cret" not in browser.source
+    assert browser.run("return document.title") != "owned"
+    assert browser.console() == []

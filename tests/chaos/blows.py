@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import redis
+from collections.abc import Callable
 
 from tests.chaos.scene import RECOVERY_SECONDS, Scene, pass_by
 from tests.embedded.waiting import lives, until
@@ -130,13 +127,13 @@ class Blows:
         return 0
 
     def _flush(self) -> int:
-        with self._redis() as client:
+        with self._scene.redis_client() as client:
             client.flushall()
         return 0
 
     def _fill(self) -> int:
         """Nothing can be written to it; all goes through."""
-        with self._redis() as client:
+        with self._scene.redis_client() as client:
             client.config_set("maxmemory", 1)
             try:
                 self._scene.passes()
@@ -147,22 +144,8 @@ class Blows:
 
     def _junk(self) -> int:
         """Among the ticks lies what no Celery ever wrote."""
-        with self._redis() as client:
+        with self._scene.redis_client() as client:
             for queue in QUEUES:
                 client.lpush(queue, *JUNK)
             until(lambda: not any(client.llen(queue) for queue in QUEUES), RECOVERY_SECONDS)
         return 0
-
-    @contextmanager
-    def _redis(self) -> Iterator[redis.Redis]:
-        """A client, once it is there: the fault before this one may have killed it."""
-        with redis.Redis.from_url(self._scene.instance.environment("REDIS_URL")) as client:
-            until(lambda: _answers(client), RECOVERY_SECONDS)
-            yield client
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tests.chaos.blows import Blows
 from tests.chaos.disk import Disk
 from tests.chaos.outages import Outages
+from tests.chaos.receivers import Receivers
 from tests.chaos.scene import Scene
 from tests.chaos.seconds import Seconds
 
@@ -31,7 +32,7 @@ def every_kind(scene: Scene) -> dict[str, Callable[[], int]]:
     """All that this machine can do; each answers the calls it can have cut off."""
     return {
         name: strike
-        for faults in (Blows(scene), Outages(scene), Seconds(scene), Disk(scene))
+        for faults in (Blows(scene), Outages(scene), Receivers(scene), Seconds(scene), Disk(scene))
         for name, strike in faults.kinds.items()
     }
 

@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 import pytest
@@ -17,12 +18,18 @@ from hiram.embedded.environment import ROOT
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.nemesis import Nemesis, every_kind
+from tests.chaos.receivers import EVENTS
 from tests.chaos.scene import Scene
+from tests.chaos.sink import Sink
+from tests.chaos.told import Told
 from tests.embedded.waiting import until
-from tests.street.instance import Instance
+from tests.street.instance import TOPICS, Instance
 
 LEASE_SECONDS, CALL_SECONDS = 10, 5
 TENANTS = 4
+RATE = 20
+"""Posts in a second that the probe's receiver asks for."""
+
 NAMES = ["beat", "postgres", "redis", "relay", "simulator", "web", "worker"]
 CONNECTIONS = 60
 """Two web processes of 8 threads, workers, relay and operations need half as many."""
@@ -61,14 +68,15 @@ def run(
     seed = int(os.environ.get("HIRAM_CHAOS_SEED") or secrets.randbelow(10**6))
     settings["HIRAM_LEASE_SECONDS"] = str(LEASE_SECONDS)
     settings["HIRAM_CALL_SECONDS"] = str(CALL_SECONDS)
-    with Instance(**settings) as instance:
+    with Instance(**settings) as instance, ExitStack() as stack:
         until(instance.ready, 60)
-        nemesis, load = play(instance, form, faults, seed)
+        nemesis, load = play(instance, form, faults, seed, stack)
         drained = drain(instance, form)
         ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
+        told = Told(instance, nemesis.scene.sinks)
         with instance.database() as database:
             [[connected]] = database.execute(_CONNECTED).fetchall()
-        said = table(nemesis, load, ledger)
+        said = table(nemesis, load, ledger, told)
         with capsys.disabled():
             sys.stdout.write(
                 f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{said}\n"
@@ -77,21 +85,27 @@ def run(
         if form.patient:
             path = ROOT / "var" / "chaos.json"
             path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(facts(seed, nemesis, load, ledger), indent=2))
-        judge(form, nemesis, load, ledger)
+            path.write_text(json.dumps(facts(seed, nemesis, load, ledger, told), indent=2))
+        judge(form, nemesis, load, ledger, told)
         until(instance.ready, 60)
         assert sorted(p.stem for p in instance.home.run.glob("*.pid")) == NAMES
         assert connected < CONNECTIONS
 
 
-def play(instance: Instance, form: Form, faults: Faults, seed: int) -> tuple[Nemesis, Load]:
-    """The load and the faults, until both are through."""
+def play(
+    instance: Instance, form: Form, faults: Faults, seed: int, stack: ExitStack
+) -> tuple[Nemesis, Load]:
+    """The load and the faults, until both are through; receivers take until the stack ends."""
     tenants = [instance.tenant() for _ in range(TENANTS)]
     probe = instance.tenant()
     for tenant in (*tenants, probe):
         tenant.provider()
+    sinks = [
+        stack.enter_context(Sink(tenant, instance.home.port(f"sink {number}"), rate))
+        for number, (tenant, rate) in enumerate([*((t, None) for t in tenants), (probe, RATE)])
+    ]
     chance = random.Random(seed)  # noqa: S311 - to be repeated
-    scene = Scene(instance, probe, LEASE_SECONDS, form.away, chance)
+    scene = Scene(instance, probe, LEASE_SECONDS, form.away, chance, sinks)
     nemesis = Nemesis(scene, faults(scene), audits=form.patient)
     # So that calls are open when the blows fall, and some are tried again.
     slow = {"target": "smtp", "kind": "slow", "seconds": 0.6, "probability": 0.5, "seed": seed}
@@ -109,11 +123,13 @@ def play(instance: Instance, form: Form, faults: Faults, seed: int) -> tuple[Nem
 def drain(instance: Instance, form: Form) -> float:
     """Wait until nothing is owed; how long that took, in seconds."""
     began = time.monotonic()
-    until(lambda: instance.owed(hasten=not form.patient) == 0, form.drain_seconds)
+    # The third post of a webhook comes after five minutes, the next after half an hour.
+    topics = ("webhook",) if form.patient else TOPICS
+    until(lambda: instance.owed(hasten=True, topics=topics) == 0, form.drain_seconds)
     return time.monotonic() - began
 
 
-def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
+def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger, told: Told) -> None:
     """The run was a run, and nothing is wrong."""
     assert sorted({blow.name for blow in nemesis.blows}) == nemesis.kinds
     assert len(nemesis.blows) == form.rounds * len(nemesis.kinds)
@@ -124,10 +140,14 @@ def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
     assert [blow for blow in nemesis.blows if blow.broken] == []
     assert load.defects == []
     assert ledger.findings == []
-    assert ledger.duplicates <= in_flight
+    assert told.findings == []
+    assert told.events >= EVENTS * form.notifications
+    assert ledger.duplicates + told.duplicates <= in_flight
 
 
-def facts(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger) -> dict[str, object]:
+def facts(
+    seed: int, nemesis: Nemesis, load: Load, ledger: Ledger, told: Told
+) -> dict[str, object]:
     """What happened, for programs."""
     return {
         "seed": seed,
@@ -137,12 +157,15 @@ def facts(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger) -> dict[str, 
         "duplicates": ledger.duplicates,
         "in_flight": sum(blow.in_flight for blow in nemesis.blows),
         "clients_saw": dict(load.troubles),
-        "findings": [*load.defects, *ledger.findings],
+        "events": told.events,
+        "events_twice": told.duplicates,
+        "findings": [*load.defects, *ledger.findings, *told.findings],
     }
 
 
-def table(nemesis: Nemesis, load: Load, ledger: Ledger) -> str:
+def table(nemesis: Nemesis, load: Load, ledger: Ledger, told: Told) -> str:
     """What happened, for people."""
+    in_flight = sum(blow.in_flight for blow in nemesis.blows)
     lines = [
         f"{'at':>6}  {'fault':<32} {'in flight':>9} {'accepted':>10} {'delivered':>10}",
         *(
@@ -150,9 +173,11 @@ def table(nemesis: Nemesis, load: Load, ledger: Ledger) -> str:
             for b in nemesis.blows
         ),
         f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}",
-        f"duplicates {ledger.duplicates}, in flight {sum(b.in_flight for b in nemesis.blows)}",
+        f"told {told.events} events by {told.posts} posts",
+        f"duplicates {ledger.duplicates} and {told.duplicates}, in flight {in_flight}",
         f"clients saw {dict(load.troubles)}",
         *load.defects,
         *ledger.findings,
+        *told.findings,
     ]
     return "\n".join(lines)

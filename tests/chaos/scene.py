@@ -14,12 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
 import requests
 
 from hiram.embedded.environment import ROOT
 from hiram.embedded.instance import celery
 from hiram.embedded.launch import launch
 from tests.chaos.load import Posted, made
+from tests.chaos.sink import Sink
 from tests.embedded.waiting import lives, until
 from tests.street.instance import Instance
 from tests.street.processes import children, family, frozen, send
@@ -36,23 +38,38 @@ SELECT count(*) FROM notifications_attempt
 @dataclass
 class Scene:
     """An instance under load. `lease` is its HIRAM_LEASE_SECONDS; `away` is for how many seconds
-    what goes away for long stays away."""
+    what goes away for long stays away; `sinks` are the tenants' receivers, of which the probe's
+    has a rate."""
 
     instance: Instance
     probe: Tenant
     lease: float
     away: float
     chance: random.Random
+    sinks: Sequence[Sink] = ()
     journal: list[Posted] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count()
+
+    @property
+    def limited(self) -> Sink:
+        """The probe's receiver."""
+        [found] = [sink for sink in self.sinks if sink.tenant is self.probe]
+        return found
 
     def fresh(self) -> Posted:
         """A notification that nobody asked for yet."""
         number = next(self._numbers)
         letter = self.probe.letter(f"probe{number}", priority="high")
         return Posted(self.probe, "/v1/notifications", f"probe {number}", letter, [], 0)
+
+    def batch(self, count: int) -> Posted:
+        """So many at once."""
+        number = next(self._numbers)
+        letters = [self.probe.letter(f"probe{number}-{n}") for n in range(count)]
+        path, body = "/v1/notifications/batch", {"notifications": letters}
+        return Posted(self.probe, path, f"probe {number}", body, [], 0)
 
     def accepts(self, posted: Posted) -> int:
         """The status of one answer to it, 0 without one; what is accepted is promised."""
@@ -136,6 +153,13 @@ class Scene:
         return found
 
     @contextmanager
+    def redis_client(self) -> Iterator[redis.Redis]:
+        """A client, once it is there: the fault before this one may have killed it."""
+        with redis.Redis.from_url(self.instance.environment("REDIS_URL")) as client:
+            until(lambda: _answers(client), RECOVERY_SECONDS)
+            yield client
+
+    @contextmanager
     def beside(self, *words: str, **environ: str) -> Iterator[int]:
         """Inside, one more process of Celery runs in this instance; its id."""
         told = json.loads((self.instance.home.path / "environment.json").read_text())
@@ -152,6 +176,13 @@ class Scene:
                 until(lambda: process.poll() is not None, RECOVERY_SECONDS / 3)
             send(signal.SIGKILL, *members)
             process.wait()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def pass_by(seconds: float) -> None:

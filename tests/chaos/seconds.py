@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import redis
-
 from tests.chaos.scene import RECOVERY_SECONDS, Scene, pass_by
 from tests.embedded.waiting import until
 from tests.street.processes import family, frozen
@@ -48,9 +46,7 @@ class Seconds:
         with scene.beside(*_RELAY), scene.beside(*_BEAT), ExitStack() as stack:
             pass_by(TOGETHER_SECONDS)
             stack.enter_context(frozen(*scene.family("relay"), *scene.family("beat")))
-            client = stack.enter_context(
-                redis.Redis.from_url(scene.instance.environment("REDIS_URL"))
-            )
+            client = stack.enter_context(scene.redis_client())
             # Beat's tick, written down by the relay that took it.
             [key] = until(lambda: client.keys("*hiram:beat"), RECOVERY_SECONDS)
             seen = client.get(key)

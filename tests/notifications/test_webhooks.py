@@ -116,6 +116,12 @@ def test_it_is_changed_field_by_field(tenant: Tenant) -> None:
     said = caller.ask("PATCH", path, {"events": ["notification.sent", "notification.failed"]})
     assert said.body["events"] == ["notification.failed", "notification.sent"]
     assert (said.body["headers_set"], said.body["description"]) == (["X-A"], "first")
+    moved = {"url": "https://elsewhere.example/hiram"}
+    said = caller.ask("PATCH", path, moved)
+    assert (said.status, said.body["errors"][0]["pointer"]) == (422, "/headers")
+    assert caller.ask("PATCH", path, moved | {"headers": {"X-A": "1"}}).status == 200
+    said = caller.ask("PATCH", path, {"url": f"{moved['url']}/other"})
+    assert (said.status, said.body["headers_set"]) == (200, ["X-A"])
     said = caller.ask("PATCH", path, {"headers": {}, "rate_limit": 5, "enabled": False})
     assert (said.body["headers_set"], said.body["rate_limit"]) == ([], 5)
     assert (said.body["enabled"], said.body["disabled_reason"]) == (False, "by_hand")

@@ -13,7 +13,17 @@ from django.test import Client
 from django.utils import timezone
 
 from delivery.models import ProviderHealth
-from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
+from notifications import webhooks
+from notifications.accept import Owner
+from notifications.models import (
+    Attempt,
+    DeadLetter,
+    Event,
+    Notification,
+    OutboxMessage,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from portal.models import Entry
 from tenants.auth import issue_key
 from tenants.models import ALL_SCOPES, ApiKey, Invite, Member, Provider, Role, Tenant, User
@@ -33,6 +43,7 @@ class World:
     notification: Notification
     member: Member
     invite: Invite
+    webhook: WebhookEndpoint
 
     @cached_property
     def letter(self) -> DeadLetter:
@@ -50,6 +61,7 @@ class World:
             "tenants_provider": self.provider,
             "notifications_notification": self.notification,
             "notifications_deadletter": self.letter,
+            "notifications_webhookendpoint": self.webhook,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,
@@ -88,7 +100,37 @@ def make_world(mark: str) -> World:
         invited_by=user,
         expires_at=timezone.now() + timedelta(days=1),
     )
-    return World(tenant, key, provider, notification, member, invite)
+    webhook = make_webhook(tenant, mark)
+    told(webhook, response=f"{mark} answer", error=f"{mark} error")
+    return World(tenant, key, provider, notification, member, invite, webhook)
+
+
+def make_webhook(tenant: Tenant, mark: str, **given: Any) -> WebhookEndpoint:
+    """Told of hardly anything, so that it is no part of what other tests count."""
+    shown = {
+        "url": f"https://hooks.example.com/{mark}",
+        "description": f"{mark} webhook",
+        "events": ["webhook.disabled"],
+    }
+    headers = {"X-Mark": f"{mark} header"}
+    return webhooks.add(Owner(tenant.pk, "live"), shown | given, headers)[0]
+
+
+def told(webhook: WebhookEndpoint, status: str = "sent", **fields: Any) -> WebhookDelivery:
+    """Let it have been told an event, as settle leaves it."""
+    about = {"tenant": webhook.tenant, "mode": webhook.mode}
+    with_event = Event.objects.create(**about, type="provider.degraded")
+    found = WebhookDelivery.objects.create(
+        **about,
+        endpoint_id=webhook.pk,
+        event_id=with_event.pk,
+        status=status,
+        settled_at=timezone.now(),
+        expires_at=timezone.now() + timedelta(days=4),
+    )
+    values = {"number": 1, "fence": 1, "worker": "worker", "outcome": "sent", "code": "200"}
+    Attempt.objects.create(tenant=webhook.tenant, subject_id=found.pk, **(values | fields))
+    return found
 
 
 def dead(notification: Notification, reason: str = "bad_address", detail: str = "") -> DeadLetter:

@@ -38,6 +38,10 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "cancel": BUILDERS,
     },
     "notifications_deadletter": {"view": EVERYBODY, "replay": BUILDERS},
+    "notifications_webhookendpoint": {
+        "view": EVERYBODY, "add": BUILDERS, "change": BUILDERS, "delete": BUILDERS,
+        "act": BUILDERS,
+    },
     "tenants_member": {"view": EVERYBODY, "change": OWNERS, "delete": OWNERS},  # the row's an owner
     "tenants_invite": {"view": MANAGERS, "add": MANAGERS, "delete": MANAGERS},
     "tenants_user": {"view": OPERATORS, "change": OPERATORS},
@@ -51,6 +55,11 @@ MODEL_PAGES = {"changelist", "add", "history", "delete", "change"}
 OWN_PAGES = {
     "tenants_apikey_revoke": "revoke", "tenants_provider_test": "test",
     "tenants_tenant_policies": "view",
+    "notifications_webhookendpoint_deliveries": "view",
+    **{
+        f"notifications_webhookendpoint_{v}": "act"
+        for v in ("test", "recover", "enable", "disable", "rotate")
+    },
     **{f"notifications_notification_{v}": v for v in ("replay", "release", "drop", "cancel")},
 }  # fmt: skip
 MANY_PAGES = {
@@ -197,7 +206,8 @@ def test_anothers_row_answers_as_one_that_never_was(
             for pk in (foreign, unknown):
                 response = getattr(people[who], method)(
                     reverse(f"admin:{model}_{page}", args=[pk]),
-                    {"post": "yes", "recipient": "a@b.example", "role": "owner", "name": "x"},
+                    {"post": "yes", "recipient": "a@b.example", "role": "owner", "name": "x"}
+                    | {"since": "2026-01-01 00:00", "at": "x", "url": "https://a.example"},
                 )
                 asked[pk] = (response.status_code, plain(response.content, pk))
                 assert response.status_code in _refusals(who)
@@ -219,6 +229,7 @@ def _stored(world: World) -> list[dict[str, Any]]:
         world.letter,
         world.member,
         world.invite,
+        world.webhook,
     ]
     return [type(row).objects.filter(pk=row.pk).values().get() for row in rows]
 
@@ -257,7 +268,10 @@ PROBES = (
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_lists_cannot_be_probed_by_hidden_columns(probe: str, people: People) -> None:
-    for model in ("tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite"):
+    for model in (
+        "tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite",
+        "notifications_webhookendpoint",
+    ):  # fmt: skip
         response = people["owner"].get(f"{reverse(f'admin:{model}_changelist')}?{probe}")
         assert response.status_code == 400, (model, probe)
 

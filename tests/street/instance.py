@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ START_SECONDS = 180
 
 STOP_SECONDS = 60
 TENANTS_AT_ONCE = 20
+TOPICS = ("notification", "webhook")
 
 _OURS = ("HIRAM_", "DATABASE_", "REDIS_", "CELERY_", "PROMETHEUS_", "DJANGO_", "OTEL_", "PYTEST_")
 _MAKE_TENANTS = """
@@ -201,13 +202,14 @@ class Instance:
             self.environment("DATABASE_URL"), autocommit=True, connect_timeout=5
         )
 
-    def owed(self, *, hasten: bool = False) -> int:
-        """How many notifications are owed; with `hasten` those that wait for a retry are due."""
+    def owed(self, *, hasten: bool = False, topics: Sequence[str] = TOPICS) -> int:
+        """How much is owed; with `hasten` what waits for a retry, of these topics, is due."""
         with self.database() as database:
             if hasten:
                 database.execute(
                     "UPDATE notifications_outboxmessage SET due_at = now()"
-                    " WHERE leased_by IS NULL AND due_at > now()"
+                    " WHERE leased_by IS NULL AND due_at > now() AND topic = ANY(%s)",
+                    [list(topics)],
                 )
             row = database.execute("SELECT count(*) FROM notifications_outboxmessage").fetchone()
         assert row is not None

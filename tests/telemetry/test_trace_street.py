@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from tests.delivery import receiver as hooks
 from tests.embedded.waiting import until
 from tests.street.instance import Instance
 from tests.street.processes import children, frozen
@@ -167,3 +169,39 @@ def test_no_person_and_no_secret_is_in_traces_or_logs(tenant: Tenant, collector:
     for canary in [*canaries, tenant.key, tenant.test_key]:
         assert canary.encode() not in seen
     assert collector.raw
+
+
+def test_its_webhooks_are_in_its_trace_and_the_receiver_learns_nothing_of_it(
+    tenant: Tenant, collector: Receiver
+) -> None:
+    with hooks.Receiver() as receiver:
+        receiver.behave = _first_fails()
+        made = tenant.ask("POST", "/v1/webhooks", {"url": receiver.url})
+        assert made.status_code == 201, made.text
+        trace = begun()
+        sent = tenant.sent(traceparent=trace.header)
+        # Accepted, attempted and sent, the first of which is posted twice.
+        until(lambda: len(receiver.came) >= 4, SECONDS)
+        spans = collector.spans(trace_id=trace.id, count=4 + 2 * 4, seconds=SECONDS)
+        tested = tenant.ask("POST", f"/v1/webhooks/{made.json()['id']}/test")
+        assert tested.status_code == 202, tested.text
+        until(lambda: len(receiver.came) >= 5, SECONDS)
+        assert tenant.ask("DELETE", f"/v1/webhooks/{made.json()['id']}").status_code == 204
+    [producer] = [s for s in spans if s.kind == "PRODUCER"]
+    told = [s for s in spans if s.name == "deliver webhook"]
+    posts = [s for s in spans if s.name == "send webhook"]
+    assert (len(told), {s.parent_id for s in told}) == (4, {producer.span_id})
+    assert {s.attributes["messaging.message.id"][:4] for s in told} == {"whd_"}
+    assert sorted(s.parent_id for s in posts) == sorted(s.span_id for s in told)
+    assert {(s.kind, s.attributes["server.address"]) for s in posts} == {("CLIENT", "127.0.0.1")}
+    assert sorted(s.failed for s in posts) == [False, False, False, True]
+    assert [s.attributes.get("error.type") for s in posts if s.failed] == ["transient"]
+    assert len([s for s in spans if s.attributes.get("messaging.message.id") == sent]) == 2
+    for came in receiver.came:
+        assert not {name.lower() for name in came.headers} & {"traceparent", "tracestate"}
+        assert trace.id not in f"{came.headers} {came.body!r}"
+
+
+def _first_fails() -> hooks.Behave:
+    answers = itertools.chain([500], itertools.repeat(200))
+    return lambda handler: hooks.status(next(answers))(handler)
