@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from anymail.backends.amazon_ses import EmailBackend
+from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
 from botocore import auth, awsrequest, credentials
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
-from delivery.driver import Account, Fault, described
+from delivery.driver import Account, Fault, Request, described
 from delivery.http_driver import Call, Complaint, Reply, Unsendable, endpoint
 
 PATH = "v2/email/outbound-emails"
@@ -49,6 +51,7 @@ class AmazonSes(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = AmazonSESTrackingWebhookView
     own_headers = ("Message-ID", "Date")
     faults = {
         "AccessDeniedException": Fault.BAD_ACCOUNT,
@@ -99,6 +102,18 @@ class AmazonSes(AnymailDriver):
             return None
         code = re.split("[:#]", named)[-1 if "#" in named else 0]
         return Complaint(str(reply.get("message") or reply.get("Message") or code), code)
+
+    def webhook_options(self, account: Account, request: Request) -> dict[str, Any]:
+        """Nothing is called from here: a subscription is confirmed by hand."""
+        return {
+            "auto_confirm_sns_subscriptions": False,
+            "session_params": {},
+            "client_params": {},
+        }
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """A bounce of type Permanent ("Notification contents", SES Developer Guide)."""
+        return bool(event["bounce"]["bounceType"] == "Permanent")
 
 
 def _api(settings: Settings) -> str:
