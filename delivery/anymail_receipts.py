@@ -67,7 +67,9 @@ class AnymailReceipts:
         if objection := self.objection(view, asked, account, request):
             return objection
         try:
-            return [report for event in view.parse_events(asked) for report in self._reports(event)]
+            return [
+                report for event in view.parse_events(asked) for report in self._reports(event)
+            ]
         except Exception as error:  # anymail takes calls apart without looking first
             return Unreadable(type(error).__name__)
 

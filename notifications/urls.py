@@ -23,6 +23,7 @@ from notifications.api.held import (
     ReleaseEndpoint,
     ReleaseManyEndpoint,
 )
+from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 
 urlpatterns = [
     path("notifications", NotificationsEndpoint.as_view(), name="notifications"),
@@ -60,4 +61,6 @@ urlpatterns = [
     path("dead-letters", DeadLettersEndpoint.as_view(), name="dead-letters"),
     path("dead-letters/replay", ReplayManyEndpoint.as_view(), name="dead-letters-replay"),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
+    path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
+    path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
 ]

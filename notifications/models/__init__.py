@@ -11,6 +11,7 @@ from notifications.models.notification import (
     Notification,
 )
 from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage
+from notifications.models.suppression import Suppression
 
 __all__ = [
     "CLASSES",
@@ -23,4 +24,5 @@ __all__ = [
     "Mode",
     "Notification",
     "OutboxMessage",
+    "Suppression",
 ]

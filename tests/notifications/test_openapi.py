@@ -47,7 +47,8 @@ class TestDocument:
             "/v1/notifications/{notification_id}/cancel", "/v1/cancel", "/v1/dead-letters", "/v1/dead-letters/replay",
             "/v1/notifications/{notification_id}/replay", "/v1/notifications/{notification_id}/release",
             "/v1/notifications/{notification_id}/drop", "/v1/held/release", "/v1/held/drop",
-            "/v1/policies", "/v1/policies/{category}",
+            "/v1/policies", "/v1/policies/{category}", "/v1/suppressions",
+            "/v1/suppressions/{suppression_id}",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)

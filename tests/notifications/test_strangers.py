@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from hiram.lib import ids
 from hiram.openapi import document
-from notifications.models import Notification
+from notifications.models import Notification, Suppression
+from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
 from tenants.models.api_key import new_key
@@ -43,6 +44,7 @@ CALLS: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/held/drop", {}, "notifications:write"),
     ("POST", "/v1/dead-letters/replay", {}, "notifications:write"),
     ("POST", "/v1/cancel", {"cancel_key": "k"}, "notifications:write"),
+    ("GET", "/v1/suppressions", b"", "notifications:read"),
 ]
 
 
@@ -203,6 +205,7 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 BODIES = {
+    "addSuppression": {"channel": "email", "recipient": "a@x.org"},
     "cancelNotifications": {"cancel_key": "k"},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
@@ -227,9 +230,15 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
-    known = {"notification_id": mine, "provider_id": ids.show("prv", provider.pk)}
+    row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
+    known = {
+        "notification_id": mine,
+        "provider_id": ids.show("prv", provider.pk),
+        "suppression_id": ids.show("sup", row.pk),
+    }
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
+        "suppression_id": ids.show("sup", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -238,6 +247,7 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     assert foreign.unnamed == unknown.unnamed
     provider.refresh_from_db()
     assert provider.name != "mine now"
+    assert Suppression.objects.filter(pk=row.pk).exists()
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -245,7 +255,10 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     address = path.format(
-        notification_id=mine, provider_id="prv_" + "0" * 26, category="marketing"
+        notification_id=mine,
+        provider_id="prv_" + "0" * 26,
+        category="marketing",
+        suppression_id="sup_" + "0" * 26,
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))
