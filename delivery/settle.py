@@ -70,6 +70,15 @@ def settle(results: Sequence[Result]) -> None:
         _count(result, row)
 
 
+def heard(rows: Sequence[dict[str, Any]]) -> None:
+    """Write that a provider has these, because it said so by itself.
+
+    It is the same fact as a late `sent`. The caller's transaction has locked the outbox rows, then
+    the notifications, then the ordering keys, and wakes these.
+    """
+    _run(_HEARD, list(rows))
+
+
 def _count(result: Result, row: dict[str, Any]) -> None:
     driver, channel = row["driver"] or "none", result.work.message.channel
     metrics.attempted(driver, row["outcome"], result.seconds)
@@ -180,9 +189,11 @@ WITH x AS MATERIALIZED (
 _ATTEMPT = """
 attempt AS (
   UPDATE notifications_attempt a
-     SET outcome = x.outcome, finished_at = clock_timestamp(), fault = x.fault, code = x.code,
-         enhanced_code = x.enhanced_code, error = x.error, copies = x.copies,
-         provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256
+     SET outcome = x.outcome, fault = x.fault, code = x.code,
+         enhanced_code = x.enhanced_code, error = coalesce(x.error, a.error), copies = x.copies,
+         provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256,
+         finished_at = CASE WHEN a.outcome = 'unknown' THEN a.finished_at
+                            ELSE clock_timestamp() END
     FROM x WHERE a.id = x.attempt_id AND a.outcome IN ({from_outcomes})
   RETURNING a.subject_id, a.tenant_id, a.id, a.number, a.outcome
 ), attempted AS (
@@ -194,8 +205,14 @@ attempt AS (
     JOIN notifications_notification n ON n.id = a.subject_id
 )"""
 
-_SENT = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started', 'abandoned'")},
-owed AS (
+_FACT = f"""{_ROWS}, {_ATTEMPT},
+evidence AS (
+  UPDATE notifications_attempt a
+     SET code = coalesce(x.code, a.code), copies = coalesce(x.copies, a.copies),
+         payload_sha256 = coalesce(x.payload_sha256, a.payload_sha256),
+         provider_message_id = coalesce(x.provider_message_id, a.provider_message_id)
+    FROM x WHERE a.id = x.attempt_id AND a.outcome = 'sent'
+), owed AS (
   DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id
 ), notification AS (
   UPDATE notifications_notification n
@@ -215,6 +232,10 @@ SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.sent',
        jsonb_build_object('provider', x.provider_name, 'driver', x.driver)
   FROM notification n JOIN x USING (id)
 """
+
+_SENT = _FACT.format(from_outcomes="'started', 'abandoned'")
+_HEARD = _FACT.format(from_outcomes="'started', 'abandoned', 'unknown'")
+"""A receipt also knows of a call whose answer was lost; `evidence` is for its answer after all."""
 
 _RETRY = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")}
 UPDATE notifications_outboxmessage o
