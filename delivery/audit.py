@@ -46,15 +46,29 @@ NOTIFICATION_CHECKS = {
 }
 
 OUTBOX_CHECKS = {
-    "outbox_row_of_nothing": "o.topic = 'notification' AND NOT EXISTS (SELECT FROM"
-    " notifications_notification n WHERE n.id = o.id)",
+    "outbox_row_of_nothing": "NOT EXISTS (SELECT FROM notifications_notification n"
+    " WHERE n.id = o.id) AND NOT EXISTS (SELECT FROM notifications_webhookdelivery w"
+    " WHERE w.id = o.id)",
     "outbox_row_without_lane": "NOT EXISTS (SELECT FROM notifications_lane l"
     " WHERE l.id = o.lane_id AND l.tenant_id = o.tenant_id AND l.rank = o.rank)",
 }
 
+WEBHOOK_CHECKS = {
+    "webhook_owed_without_outbox_row": "w.status = 'accepted' AND o.id IS NULL",
+    "webhook_settled_with_outbox_row": "w.status <> 'accepted' AND o.id IS NOT NULL",
+    "webhook_row_of_another_tenant": "o.tenant_id <> w.tenant_id OR EXISTS (SELECT FROM"
+    " notifications_event e WHERE e.id = w.event_id AND e.tenant_id <> w.tenant_id)",
+    "webhook_sent_without_attempt": "w.status = 'sent' AND NOT EXISTS (SELECT FROM"
+    " notifications_attempt a WHERE a.subject_id = w.id AND a.outcome = 'sent')",
+    "webhook_failed_without_dead_letter": "w.status = 'failed' AND NOT EXISTS (SELECT FROM"
+    " notifications_deadletter d WHERE d.tenant_id = w.tenant_id"
+    " AND d.notification_id = w.id AND d.closed_at IS NULL)",
+}
+
 ATTEMPT_CHECKS = {
     "attempt_of_nothing": "NOT EXISTS (SELECT FROM notifications_notification n"
-    " WHERE n.id = a.subject_id)",
+    " WHERE n.id = a.subject_id) AND NOT EXISTS (SELECT FROM notifications_webhookdelivery w"
+    " WHERE w.id = a.subject_id)",
     "attempt_open_without_lease": "a.outcome = 'started' AND a.started_at < now() -"
     " interval '10 minutes' AND NOT EXISTS (SELECT FROM notifications_outboxmessage o"
     " WHERE o.id = a.subject_id AND o.fence = a.fence AND o.due_at > now())",
@@ -75,6 +89,12 @@ WALKS = (
         "n",
         "notifications_notification n LEFT JOIN notifications_outboxmessage o ON o.id = n.id",
         NOTIFICATION_CHECKS,
+    ),
+    (
+        "whd",
+        "w",
+        "notifications_webhookdelivery w LEFT JOIN notifications_outboxmessage o ON o.id = w.id",
+        WEBHOOK_CHECKS,
     ),
     ("ntf", "o", "notifications_outboxmessage o", OUTBOX_CHECKS),
     ("att", "a", "notifications_attempt a", ATTEMPT_CHECKS),
@@ -154,7 +174,12 @@ def _balances(cursor: Any) -> Iterator[Balance]:
                count(n.settled_at), count(o.id)
           FROM notifications_notification n
           LEFT JOIN notifications_outboxmessage o ON o.id = n.id
-         GROUP BY n.tenant_id, n.channel ORDER BY 1, 2""")
+         GROUP BY n.tenant_id, n.channel
+         UNION ALL
+        SELECT w.tenant_id, 'webhook', count(*), count(w.settled_at), count(o.id)
+          FROM notifications_webhookdelivery w
+          LEFT JOIN notifications_outboxmessage o ON o.id = w.id
+         GROUP BY w.tenant_id ORDER BY 1, 2""")
     for tenant_id, channel, accepted, terminal, owed in cursor.fetchall():
         yield Balance(ids.show("tnt", tenant_id), channel, accepted, terminal, owed)
 

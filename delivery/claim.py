@@ -41,6 +41,7 @@ RECURSIVE heads(rank, upto, lane_id, due_at, n) AS (
      SELECT lane_id, due_at FROM notifications_outboxmessage o
       WHERE o.rank = s.rank AND o.lane_id >= s.lo AND o.lane_id < s.upto
       ORDER BY o.lane_id, o.due_at LIMIT 1) o
+   WHERE NOT EXISTS (SELECT FROM notifications_restorefence)
   UNION ALL
   SELECT h.rank, h.upto, o.lane_id, o.due_at, h.n + 1
     FROM heads h
@@ -50,7 +51,8 @@ RECURSIVE heads(rank, upto, lane_id, due_at, n) AS (
       ORDER BY o.lane_id, o.due_at LIMIT 1) o
    WHERE h.n < %(scanned)s
 )"""
-"""The first row of each lane: one index probe a lane, whatever stands behind it."""
+"""The first row of each lane: one index probe a lane, whatever stands behind it. None while the
+restore fence is up."""
 
 _CLAIM = f"""
 WITH {HEADS}, active AS MATERIALIZED (

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,14 +16,16 @@ from uuid import UUID
 
 from django.db import connection
 
+from delivery import webhooks
 from delivery.accounts import with_sender
 from delivery.choice import Past, Reason
 from delivery.claim import Claim
 from delivery.driver import Answer, Attachment, Failed, Fault, Message, Missing
 from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
+from delivery.work import Fate, Shadowed, Stuck, Work
 from hiram.lib import ids
-from tenants.policy import OnUnknown, Policy, policy
+from tenants.policy import OnUnknown, policy
 
 _LOAD = """
 SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
@@ -47,60 +48,23 @@ DOUBTFUL = ("unknown", "abandoned", "started")
 one that its worker abandoned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shadowed:
-    """Nothing was sent, by intent; `payload_sha256` is of exactly what would have been."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending(Work):
+    """One message on its way. `asks_first`: the provider may have it, and is asked before it is
+    given it again."""
 
-    payload_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Crashed:
-    """The driver raised, which it never should; whether anything left is not known."""
-
-    detail: str
-    code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One message on its way: claimed, composed, routed. Without a way it goes nowhere real.
-
-    `asks_first`: the provider may have it, and is asked before it is given it again. `rules` are
-    its category's; `lifetime` is for how many seconds it is tried in all.
-    """
-
-    claim: Claim
-    attempt_id: UUID
     message: Message
-    way: Way | None
-    shadow: bool
-    rules: Policy
-    lifetime: float
     asks_first: bool = False
 
     @property
-    def route(self) -> Route | None:
-        """The way's."""
-        return self.way.route if self.way else None
-
-    def attempt(self) -> dict[str, Any]:
-        """What `claim.begin` writes before the call."""
-        return {
-            "id": self.claim.id,
-            "fence": self.claim.fence,
-            "attempt_id": self.attempt_id,
-            "provider_id": self.route and self.route.provider_id,
-            "provider_name": self.route and self.route.provider_name,
-            "driver": self.route and self.route.driver_name,
-            "shadow": self.shadow,
-            "route": self.way and self.way.explained(),
-        }
+    def shown(self) -> str:
+        """The notification's public id."""
+        return ids.show("ntf", self.claim.id)
 
     @property
-    def driver_name(self) -> str:
-        """The driver's key; `none` for what goes nowhere."""
-        return self.route.driver_name if self.route else "none"
+    def channel(self) -> str:
+        """The message's."""
+        return self.message.channel
 
     @property
     def server(self) -> str | None:
@@ -131,30 +95,16 @@ class Work:
         return route.driver.send(route.account, self.message, timeout=left)
 
 
-class Fate(StrEnum):
-    """What becomes of a claimed row that cannot go now: its lane or it alone waits, it is held
-    until somebody decides, or it ends."""
-
-    PARK = "park"
-    WAIT = "wait"
-    HOLD = "hold"
-    FAIL = "fail"
-    EXPIRE = "expire"
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """A claimed row that cannot go; `seconds` is for how long at least, where that is known."""
-
-    claim: Claim
-    reason: str
-    fate: Fate
-    seconds: float = 0
-    detail: str = ""
-
-
 def compose(claims: Sequence[Claim]) -> list[Work | Stuck]:
-    """The message and route of each claim, in one read for all of them."""
+    """What each claim is about, in one read for all of a topic."""
+    hooks = [c for c in claims if c.topic == webhooks.TOPIC]
+    return [
+        *_messages([c for c in claims if c.topic != webhooks.TOPIC]),
+        *webhooks.compose(hooks),
+    ]
+
+
+def _messages(claims: Sequence[Claim]) -> list[Work | Stuck]:
     if not claims:
         return []
     with connection.cursor() as cursor:
@@ -204,7 +154,16 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
         way = found
     shadow = way is None or (mode != "live" and way.route.provider_id is not None)
     composed = with_sender(message, way.route.account) if way else message
-    return Work(claim, attempt_id, composed, way, shadow, rules, lifetime, asks_first)
+    return Sending(
+        claim=claim,
+        attempt_id=attempt_id,
+        rules=rules,
+        lifetime=lifetime,
+        way=way,
+        shadow=shadow,
+        message=composed,
+        asks_first=asks_first,
+    )
 
 
 def _past(attempts: list[tuple[str, str | None, int]], released_fence: int) -> Past:

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from delivery.compose import Fate, Stuck, Work
 from delivery.routing import PROVIDER_LIMITED
+from delivery.work import Fate, Stuck, Work
 
 AGAIN_SECONDS = 0.25
 """How soon what had no place asks again: about as long as calls take."""

@@ -21,13 +21,14 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from delivery import health, poison
+from delivery import health, poison, receivers
 from delivery.claim import Claim, begin, claim
-from delivery.compose import Crashed, Shadowed, Stuck, Work, compose
+from delivery.compose import compose
 from delivery.crowd import admitted
 from delivery.driver import Answer, Failed, Fault, Unknown
 from delivery.settle import end, expired, settle, stuck
 from delivery.verdict import Result
+from delivery.work import Crashed, Shadowed, Stuck, Work
 from delivery.worker import release_dead, release_own
 from hiram import telemetry
 from hiram.lib import ids
@@ -113,6 +114,7 @@ class Delivery:
     def _feel(results: list[Result]) -> None:
         try:
             health.feel(results)
+            receivers.feel(results)
         except (OperationalError, InterfaceError) as error:
             # The next bad answer will be felt.
             _lost(error, "cannot note a provider's health")
@@ -202,9 +204,9 @@ def _traced(work: Work, number: int) -> Answer | Shadowed:
     with (
         telemetry.consuming(
             work.claim.traceparent,
-            notification_id=ids.show("ntf", work.claim.id),
+            notification_id=work.shown,
             attempt=number,
-            channel=work.message.channel,
+            channel=work.channel,
             tenant_id=ids.show("tnt", work.claim.tenant_id),
         ),
         telemetry.calling(work.driver_name, work.server) as span,

@@ -43,7 +43,8 @@ class Copy:
 class Sent:
     """The provider took it. `code` is its own answer (SMTP reply code or HTTP status).
 
-    `payload_sha256` is of the bytes handed over, where the driver has them at hand.
+    `payload_sha256` is of the bytes handed over, where the driver has them at hand. `response` is
+    an excerpt of what was answered, where that is for the tenant to see.
     """
 
     provider_message_id: str = ""
@@ -52,6 +53,7 @@ class Sent:
     detail: str = ""
     copies: tuple[Copy, ...] = ()
     payload_sha256: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Failed:
     retry_after: float | None = None
     code: str = ""
     enhanced_code: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Unknown:
 
     detail: str
     code: str = ""
+    response: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 from django.conf import settings
 from django.db import connection
 
-from delivery import health, worker
+from delivery import health, receivers, worker
 from delivery.claim import COLUMNS, Claim
 from delivery.receive import forget
 from delivery.settle import end, expired
@@ -55,6 +55,7 @@ UPDATE notifications_outboxmessage o
    SELECT o.id FROM notifications_lane l
      JOIN notifications_outboxmessage o ON o.rank = l.rank AND o.lane_id = l.id
     WHERE l.paused_at IS NOT NULL AND o.expires_at <= now() AND o.due_at <= now()
+      AND NOT EXISTS (SELECT FROM notifications_restorefence)
     LIMIT %s FOR UPDATE OF o SKIP LOCKED)
 RETURNING {COLUMNS}
 """
@@ -81,6 +82,7 @@ def reconcile() -> dict[str, int]:
         overdue = [Claim(0.0, *row) for row in cursor.fetchall()]
     end(expired(overdue))
     health.drift()
+    receivers.give_up()
     if unwoken := ordering.mend():
         logger.critical("ordering keys had no due notification; mended: %d", unwoken)
     with connection.cursor() as cursor:

@@ -27,7 +27,8 @@ SELECT coalesce(sum((
 _RESUME = """
 UPDATE notifications_lane l SET paused_at = NULL, reason = NULL, resume_at = NULL
  WHERE l.paused_at IS NOT NULL AND (l.resume_at IS NULL OR l.resume_at <= now())
-   AND l.reason IN ('no_provider', 'provider_paused', 'provider_failing', 'provider_limited')
+   AND (l.reason = 'webhook_limited' OR
+        l.reason IN ('no_provider', 'provider_paused', 'provider_failing', 'provider_limited')
    AND EXISTS (
      SELECT FROM tenants_provider p
        LEFT JOIN delivery_providerhealth h ON h.provider_id = p.id
@@ -38,7 +39,7 @@ UPDATE notifications_lane l SET paused_at = NULL, reason = NULL, resume_at = NUL
         AND (p.tenant_id = l.tenant_id
              OR p.shared AND NOT EXISTS (
                   SELECT FROM tenants_provider own
-                   WHERE own.tenant_id = l.tenant_id AND own.channel = l.topic)))
+                   WHERE own.tenant_id = l.tenant_id AND own.channel = l.topic))))
 """
 
 

@@ -27,17 +27,17 @@ def wait_seconds(
     steps: Sequence[int],
     lifetime: float,
     *,
-    unknown: bool = False,
+    least: float = 0,
     retry_after: float | None = None,
 ) -> float:
     """Seconds from the outcome of try number `tries` (from 1) to the next.
 
     `steps` are seconds, the last one repeats; `lifetime` is the seconds for which it is tried in
-    all; `chance` is uniform in [0, 1). A provider's `retry_after` (seconds) only ever lengthens.
+    all; `chance` is uniform in [0, 1). `least` (seconds) and a provider's `retry_after` (seconds)
+    only ever lengthen.
     """
     step = float(steps[min(tries, len(steps)) - 1])
     step = min(step, max(SHORT_STEP_SECONDS, lifetime / TRIES_OF_A_LIFE))
-    if unknown:
-        step = max(step, UNKNOWN_LEAST_SECONDS)
+    step = max(step, least)
     step *= 1 + JITTER * (2 * chance - 1)
     return max(step, min(retry_after or 0, RETRY_AFTER_MOST_SECONDS))

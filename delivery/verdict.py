@@ -6,15 +6,18 @@ import random
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from delivery.compose import Crashed, Shadowed, Work
 from delivery.driver import Answer, Copy, Failed, Fault, Sent, Unknown
 from delivery.retry import wait_seconds
+from delivery.work import Crashed, Shadowed, Work
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from notifications.states import State
 from tenants.policy import OnUnknown
 
-LENGTHS = {"code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000}
+LENGTHS = {
+    "code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000,
+    "response": 1_000,
+}  # fmt: skip
 """The most characters that are kept of a provider's words, as the columns have them."""
 
 CRASHES_MOST = 4
@@ -69,6 +72,8 @@ def verdict(result: Result) -> dict[str, Any]:
     row |= meaning
     if not isinstance(answer, Shadowed):
         row["code"] = answer.code or None
+    if isinstance(answer, Sent | Failed | Unknown):
+        row["response"] = answer.response or None
     if isinstance(answer, Failed | Unknown | Crashed):
         row["error"] = answer.detail
     return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
@@ -80,7 +85,17 @@ def _unknown(work: Work, *, crashed: bool) -> dict[str, Any]:
         return known | {"verdict": "end", "status": State.FAILED, "reason": "defect"}
     if work.rules.on_unknown is OnUnknown.HOLD:
         return known | {"verdict": "hold", "reason": "unknown"}
+    if _is_last(work):
+        return known | _EXHAUSTED
     return known | {"verdict": "retry", "wait": _wait(work, unknown=True)}
+
+
+_EXHAUSTED = {"verdict": "end", "status": State.FAILED, "reason": "exhausted"}
+
+
+def _is_last(work: Work) -> bool:
+    most = work.rules.tries_most
+    return most is not None and work.claim.tries + 1 >= most
 
 
 def _copy(copy: Copy) -> dict[str, Any]:
@@ -89,7 +104,7 @@ def _copy(copy: Copy) -> dict[str, Any]:
 
 EMPTY: dict[str, Any] = dict.fromkeys((
     "code", "enhanced_code", "error", "fault", "provider_message_id", "payload_sha256", "copies",
-    "wait", "counts", "status", "reason",
+    "response", "wait", "counts", "status", "reason",
 ))  # fmt: skip
 
 
@@ -101,6 +116,8 @@ def _failure(work: Work, answer: Failed) -> dict[str, Any]:
     if pauses(work, answer):
         # The row goes back as it was: a wrong password must not burn a million rows.
         return known | {"verdict": "retry", "outcome": "refused", "wait": 0, "counts": 0}
+    if _is_last(work):
+        return known | {"outcome": "refused"} | _EXHAUSTED
     wait = _wait(work, retry_after=answer.retry_after)
     return known | {"verdict": "retry", "outcome": "refused", "wait": wait, "counts": 1}
 
@@ -111,7 +128,7 @@ def _wait(work: Work, *, unknown: bool = False, retry_after: float | None = None
         random.random(),  # noqa: S311
         work.rules.retry_steps_seconds,
         work.lifetime,
-        unknown=unknown,
+        least=work.unknown_seconds if unknown else 0,
         retry_after=retry_after,
     )
 

@@ -24,7 +24,8 @@ from notifications.states import OWED, State
 CANCELED_MOST = 1_000
 """Notifications that one call handles."""
 
-_MAY_HAVE_LEFT = ("started", "unknown", "abandoned")
+MAY_HAVE_LEFT = ("started", "unknown", "abandoned")
+"""Outcomes of attempts after which nothing can be stopped any more."""
 
 _LOCK = """
 SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s) ORDER BY id FOR UPDATE
@@ -75,7 +76,7 @@ def cancel(rows: QuerySet[Notification]) -> Canceled:
     Raises:
         django.db.OperationalError: during the commit, the outcome is unknown.
     """
-    called = Attempt.objects.filter(subject_id=OuterRef("pk"), outcome__in=_MAY_HAVE_LEFT)
+    called = Attempt.objects.filter(subject_id=OuterRef("pk"), outcome__in=MAY_HAVE_LEFT)
     is_here = Case(When(~Exists(called), status__in=OWED, then=True), default=False)
     chosen = rows.annotate(is_here=is_here).order_by("-is_here", "-pk")
     found = list(chosen.values_list("pk", "is_here")[: CANCELED_MOST + 1])
@@ -105,7 +106,7 @@ def _stop(found: Iterable[UUID]) -> dict[UUID, str | None]:
             "found": found,
             "locked": locked,
             "event_ids": [ids.new() for _ in locked],
-            "may_have_left": list(_MAY_HAVE_LEFT),
+            "may_have_left": list(MAY_HAVE_LEFT),
             "owed": sorted(OWED),
         }
         cursor.execute(_STOP, values)

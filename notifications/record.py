@@ -13,13 +13,13 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from hiram.lib import ids, rfc3339
-from notifications.models import Attempt, Lane, Notification, OutboxMessage
+from notifications.models import Attempt, Lane, Notification, OutboxMessage, RestoreFence
 from notifications.states import OWED, State
 
 _OWED = """
 SELECT o.id, o.due_at, o.due_at <= statement_timestamp(),
        o.leased_by IS NOT NULL AND o.due_at > statement_timestamp(), o.tries,
-       coalesce(l.reason, CASE WHEN o.ordering_key IS NOT NULL AND o.fence = 0
+       coalesce((SELECT 'restored' FROM notifications_restorefence LIMIT 1), l.reason, CASE WHEN o.ordering_key IS NOT NULL AND o.fence = 0
                                     AND o.due_at = o.expires_at THEN 'ordering_key' END)
   FROM notifications_outboxmessage o LEFT JOIN notifications_lane l ON l.id = o.lane_id
  WHERE o.id = ANY(%s)
@@ -86,12 +86,15 @@ def with_status(rows: QuerySet[Notification], status: State) -> QuerySet[Notific
         return rows.filter(status=status)
     owed = OutboxMessage.objects.filter(pk=OuterRef("pk"))
     parked = Lane.objects.filter(pk=OuterRef("lane_id"), reason__isnull=False)
+    fenced = Exists(RestoreFence.objects.all())
     waits = Q(ordering_key__isnull=False, fence=0, due_at=F("expires_at"))
     tried = Attempt.objects.filter(subject_id=OuterRef("pk"))
     started = tried.filter(outcome=Attempt.Outcome.STARTED)
     is_leased = Q(Exists(owed.filter(leased_by__isnull=False, due_at__gt=Now())))
     is_sending = is_leased & Q(Exists(started))
-    is_idle = ~is_leased & (~Q(Exists(owed)) | Q(Exists(owed.filter(Exists(parked) | waits))))
+    is_idle = ~is_leased & (
+        ~Q(Exists(owed)) | Q(Exists(owed.filter(fenced | Exists(parked) | waits)))
+    )
     is_early = Exists(owed.filter(due_at__gt=Now())) & ~is_leased & ~Q(Exists(tried))
     is_scheduled = Q(status=State.SCHEDULED) & (is_early | ~Q(Exists(owed)))
     if status == State.SCHEDULED:

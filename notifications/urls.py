@@ -17,6 +17,7 @@ from notifications.api.endpoints import (
     NotificationEndpoint,
     NotificationsEndpoint,
 )
+from notifications.api.feed import EventsEndpoint
 from notifications.api.held import (
     DropEndpoint,
     DropManyEndpoint,
@@ -24,8 +25,31 @@ from notifications.api.held import (
     ReleaseManyEndpoint,
 )
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
+from notifications.api.webhooks import (
+    DeliveriesEndpoint,
+    RecoverEndpoint,
+    RotateSecretEndpoint,
+    TestEndpoint,
+    WebhookEndpointEndpoint,
+    WebhooksEndpoint,
+)
 
 urlpatterns = [
+    path("events", EventsEndpoint.as_view(), name="events"),
+    path("webhooks", WebhooksEndpoint.as_view(), name="webhooks"),
+    path("webhooks/<str:webhook_id>", WebhookEndpointEndpoint.as_view(), name="webhook"),
+    path(
+        "webhooks/<str:webhook_id>/rotate-secret",
+        RotateSecretEndpoint.as_view(),
+        name="webhook-rotate-secret",
+    ),
+    path("webhooks/<str:webhook_id>/test", TestEndpoint.as_view(), name="webhook-test"),
+    path("webhooks/<str:webhook_id>/recover", RecoverEndpoint.as_view(), name="webhook-recover"),
+    path(
+        "webhooks/<str:webhook_id>/deliveries",
+        DeliveriesEndpoint.as_view(),
+        name="webhook-deliveries",
+    ),
     path("notifications", NotificationsEndpoint.as_view(), name="notifications"),
     path("notifications/batch", BatchEndpoint.as_view(), name="notification-batch"),
     path(

@@ -41,13 +41,18 @@ class MissedRun(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one category; `ttl_seconds` is None where the installation's default holds."""
+    """The rules of one category, or of another thing that is owed.
+
+    `ttl_seconds` is None where the installation's default holds; `tries_most` where it is tried
+    until it expires.
+    """
 
     retry_steps_seconds: tuple[int, ...] = RETRY_STEPS_SECONDS
     ttl_seconds: int | None = None
     on_unknown: OnUnknown = OnUnknown.RETRY
     missed_run: MissedRun = MissedRun.SEND
     send_within_seconds: int | None = None
+    tries_most: int | None = None
 
     def misses(self, late_seconds: float) -> bool:
         """Whether it is too late for what is so much behind its `scheduled_at`."""
@@ -84,5 +89,7 @@ def policy(category: str, decided: Mapping[str, Any]) -> Policy:
 
 
 def show(rules: Policy) -> dict[str, Any]:
-    """The rules as the API shows them."""
-    return asdict(rules) | {"retry_steps_seconds": list(rules.retry_steps_seconds)}
+    """The rules that a tenant may decide, as the API shows them."""
+    shown = asdict(rules) | {"retry_steps_seconds": list(rules.retry_steps_seconds)}
+    del shown["tries_most"]
+    return shown

@@ -27,12 +27,12 @@ from delivery.driver import (
     Unknown,
     described,
 )
-from delivery.http_driver.address import refusal
 from delivery.http_driver.complaint import Complaint, Meanings
 from delivery.http_driver.retry_after import retry_after
 from delivery.http_driver.wire import Call, Reply, Unsendable
 from hiram.lib.excerpt import excerpt
 from hiram.lib.http import NotSent, Refused, deadline, session
+from hiram.lib.web_address import refusal
 
 ACCOUNTS = 256
 CONNECTIONS = 32

@@ -40,7 +40,10 @@ class ProviderHealth(TenantRow):
                 "degraded_at",
                 condition=models.Q(degraded_at__isnull=False),
                 name="provider_degraded",
-            )
+            ),
+            models.Index(
+                "paused_at", condition=models.Q(paused_at__isnull=False), name="provider_paused"
+            ),
         ]
 
     def __str__(self) -> str:

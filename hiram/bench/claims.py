@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from notifications.models import Lane, OutboxMessage  # noqa: E402
 from tenants.models import Tenant  # noqa: E402
 
 CLAIMS = 500
+ROWS, ROUNDS = 500, 20
 
 _HISTORY = """
 INSERT INTO notifications_notification
@@ -38,6 +40,14 @@ _BACKLOG = """
 INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
 SELECT gen_random_uuid(), %s, 'notification', %s, 1, now() + interval '1 day'
   FROM generate_series(1, %s)
+"""
+
+
+_OWE = """
+INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
+SELECT gen_random_uuid(), md5((mod(n, 1000))::text)::uuid, 'bench', md5((mod(n, 1000))::text)::uuid, 1,
+       now() + interval '1 day'
+  FROM generate_series(1, %s) n
 """
 
 
@@ -76,8 +86,40 @@ def median_milliseconds() -> float:
     return statistics.median(taken) * 1000
 
 
+def claim_500_milliseconds() -> float:
+    """Of the claims that 500 rows take."""
+    execute("VACUUM ANALYZE notifications_outboxmessage, notifications_lane")
+    taken = []
+    for _ in range(ROUNDS):
+        began, rows = time.perf_counter(), 0
+        while rows < ROWS:
+            found = len(claim(ROWS - rows))
+            if not found:
+                raise SystemExit(f"only {rows} of {ROWS} rows were claimed")
+            rows += found
+        taken.append(time.perf_counter() - began)
+        OutboxMessage.objects.filter(leased_by__isnull=False).delete()
+    return statistics.median(taken) * 1000
+
+
+def owe(rows: int) -> dict[str, int]:
+    """Owe so many rows besides what there is; 0 takes them back."""
+    if rows:
+        execute(_OWE, rows)
+    else:
+        execute("DELETE FROM notifications_outboxmessage WHERE topic = 'bench'")
+    execute("VACUUM ANALYZE notifications_outboxmessage")
+    return {"owed": rows}
+
+
 def main() -> None:
     """Small and large, in turn."""
+    asked = json.load(sys.stdin)
+    print(json.dumps(measured() if asked is None else owe(asked["owe"])))
+
+
+def measured() -> dict[str, float]:
+    """All of it."""
     tenant, _ = Tenant.objects.get_or_create(name="bench history")
     execute("TRUNCATE notifications_notification")
     execute(_HISTORY, tenant.pk, 10_000)
@@ -89,7 +131,11 @@ def main() -> None:
     execute(_HISTORY, tenant.pk, 990_000)
     backlog(10, 1_000)
     found["history_1m"] = median_milliseconds()
-    print(json.dumps(found))
+    backlog(1, ROWS * (ROUNDS + 1))
+    found["of_one"] = claim_500_milliseconds()
+    backlog(1_000, ROUNDS + 5)
+    found["over_1000"] = claim_500_milliseconds()
+    return found
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from hiram.bench.measures import (
     EMPTY,
     LETTER,
     Measure,
+    Tenancy,
     arrival_milliseconds,
+    at_least,
     count,
     load,
     tenancy,
@@ -18,6 +20,7 @@ from hiram.bench.measures import (
 from hiram.bench.stage import BenchFailed, Stage
 
 BACKLOG = 100_000
+OWN = 2_000
 ASKED, ASKED_PER_SECOND = 150, 5
 MOST_MILLISECONDS = 2_000
 
@@ -45,6 +48,7 @@ def fairness(stage: Stage, port: int, arrivals: Path) -> Iterator[Measure]:
     with stage.running("web", "relay", "worker", "beat"):
         stage.wait_for(lambda: count(arrivals) > before + BATCH, "the backlog")
         behind = taken()
+        share = fair_share(stage, asking, arrivals)
     stage.manage("shell", "-c", EMPTY)
     if count(arrivals) - before >= BACKLOG:
         raise BenchFailed("the backlog was gone before the measure was")
@@ -53,3 +57,27 @@ def fairness(stage: Stage, port: int, arrivals: Path) -> Iterator[Measure]:
         "high, p95 behind 100,000 bulk", value, "ms", "without them", quiet,
         value / quiet, MOST_MILLISECONDS, value <= MOST_MILLISECONDS,
     )  # fmt: skip
+    yield at_least(
+        "normal, part behind 100,000 bulk", share * 100, "% of all", ("half of it", 50.0), 0.8
+    )
+
+
+def fair_share(stage: Stage, asking: Tenancy, arrivals: Path) -> float:
+    """Which part of the arrivals is one tenant's, of two that wait, while 2,000 of its are."""
+    size = arrivals.stat().st_size
+    batch = {"notifications": [LETTER] * BATCH}
+    keys = load(
+        stage, asking, "/v1/notifications/batch", batch, per_second=100, count=OWN // BATCH
+    )
+    seen: list[bool] = []
+
+    def all_arrived() -> bool:
+        with arrivals.open() as log:
+            log.seek(size)
+            seen[:] = [line.split()[-1] in keys for line in log if line.endswith("\n")]
+        return sum(seen) == OWN
+
+    stage.wait_for(all_arrived, "the tenant's own mails", 120)
+    first = seen.index(True)
+    last = len(seen) - seen[::-1].index(True)
+    return OWN / (last - first)

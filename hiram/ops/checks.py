@@ -40,6 +40,11 @@ def unsafe_durability(cursor: CursorWrapper) -> list[str]:
     return [name for (name,) in cursor.fetchall()]
 
 
+_FENCE = "SELECT EXISTS (SELECT FROM notifications_restorefence)"
+_MILD = ("restore_fence",)
+"""Of what is found in PostgreSQL, what does not stand against being ready."""
+
+
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """What stands against being ready, and what merely goes slower, each with its reason."""
@@ -74,7 +79,8 @@ class Checks:
         """Look at everything."""
         failed = {"stopping": "the process is stopping"} if self._stopping.is_set() else {}
         failed |= _ask("postgresql", self._database_probe.ask)
-        return Readiness(failed, _ask("redis", self._redis_probe.ask))
+        degraded = {name: failed.pop(name) for name in _MILD if name in failed}
+        return Readiness(failed, degraded | _ask("redis", self._redis_probe.ask))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -86,6 +92,7 @@ class Checks:
             with self._connection.cursor() as cursor:
                 unsafe = unsafe_durability(cursor)
                 missing = self._missing(cursor)
+                fenced = not missing and self._fenced(cursor)
         except Exception:
             self._connection.close()
             raise
@@ -96,7 +103,14 @@ class Checks:
             more = ", ..." if len(missing) > _NAMED else ""
             named = ", ".join(missing[:_NAMED])
             found["migrations"] = f"{len(missing)} not applied: {named}{more}"
+        if fenced:
+            found["restore_fence"] = "up: nothing is sent until manage.py restore_fence --release"
         return found
+
+    @staticmethod
+    def _fenced(cursor: CursorWrapper) -> bool:
+        cursor.execute(_FENCE)
+        return bool(cursor.fetchone()[0])
 
     def _missing(self, cursor: CursorWrapper) -> list[str]:
         """Migrations that this code has and the database has not."""

@@ -85,6 +85,12 @@ FIGURES = (
         " WHERE paused_at IS NOT NULL GROUP BY 1",
     ),
     Figure(
+        "hiram_restore_fence_up",
+        "Whether nothing is sent because the instance was restored from a copy.",
+        (),
+        "SELECT count(*) FROM notifications_restorefence",
+    ),
+    Figure(
         "hiram_providers_paused",
         "Providers that are paused, after a refused login or by hand.",
         (),

@@ -10,8 +10,9 @@ from notifications.models.notification import (
     Mode,
     Notification,
 )
-from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage
+from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
 from notifications.models.suppression import Suppression
+from notifications.models.webhook import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "CLASSES",
@@ -24,5 +25,8 @@ __all__ = [
     "Mode",
     "Notification",
     "OutboxMessage",
+    "RestoreFence",
     "Suppression",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from notifications.models.notification import Mode
-from tenants.models import HotTenantRow
+from tenants.models import HotTenantRow, Identified
 
 CLASSES = {"high": 0, "normal": 1, "bulk": 2}
 """Priorities as the engine orders them."""
@@ -15,12 +15,14 @@ CLASSES = {"high": 0, "normal": 1, "bulk": 2}
 class Lane(HotTenantRow):
     """Tenant x mode x topic or channel x priority: the unit of fairness and of pause.
 
-    Its id is made from these four (UUIDv5), so that accept can name a lane without reading it.
+    Its id is made from these four (UUIDv5), so that accept can name a lane without reading it. A
+    webhook endpoint has a lane of its own, whose id is the endpoint's.
     """
 
     mode = models.CharField(max_length=6, choices=Mode.choices)
     topic = models.CharField(max_length=20)
     rank = models.PositiveSmallIntegerField()
+    endpoint_id = models.UUIDField(null=True)
     weight = models.PositiveSmallIntegerField(db_default=1)
     max_in_flight = models.PositiveSmallIntegerField(null=True)
     paused_at = models.DateTimeField(null=True)
@@ -30,7 +32,11 @@ class Lane(HotTenantRow):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("tenant", "mode", "topic", "rank", name="lane_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "mode", "topic", "rank", "endpoint_id"],
+                nulls_distinct=False,
+                name="lane_once",
+            ),
             models.CheckConstraint(
                 condition=models.Q(paused_at=None, reason=None)
                 | models.Q(paused_at__isnull=False, reason__isnull=False),
@@ -94,6 +100,15 @@ class OutboxMessage(HotTenantRow):
         return f"{self.topic} {self.pk}"
 
 
+class RestoreFence(Identified):
+    """While it has a row, nothing is claimed: the instance runs from a copy; `delivery.fence`."""
+
+    raised_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"since {self.raised_at}"
+
+
 class Attempt(HotTenantRow):
     """One call of a provider. The row is committed as `started` before the first byte goes out."""
 
@@ -121,6 +136,7 @@ class Attempt(HotTenantRow):
     provider_name = models.CharField(max_length=100, null=True)
     driver = models.CharField(max_length=60, null=True)
     shadow = models.BooleanField(default=False)
+    response = models.TextField(null=True)
     route = models.JSONField(null=True)
     payload_sha256 = models.CharField(max_length=64, null=True)
     provider_message_id = models.CharField(max_length=512, null=True)

@@ -5,6 +5,24 @@ Django's admin discovers this package by its name.
 
 from __future__ import annotations
 
-from portal.admin import keys, members, news, notifications, people, providers, site
+from portal.admin import (
+    dead_letters,
+    keys,
+    members,
+    news,
+    notifications,
+    people,
+    providers,
+    site,
+)
 
-__all__ = ["keys", "members", "news", "notifications", "people", "providers", "site"]
+__all__ = [
+    "dead_letters",
+    "keys",
+    "members",
+    "news",
+    "notifications",
+    "people",
+    "providers",
+    "site",
+]

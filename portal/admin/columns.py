@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from notifications.models import Mode, Notification
 from portal.access import Access, access_of
 from tenants.models import Tenant
 
@@ -86,3 +87,8 @@ def moment(name: str, label: str) -> Any:
 
     shown.__name__ = f"{name}_shown"
     return shown
+
+
+def way(row: Notification) -> str:
+    """The channel, and the mode where it is not the usual one."""
+    return row.channel if row.mode == Mode.LIVE else f"{row.channel} ({row.mode})"

@@ -1,61 +1,40 @@
-"""Notifications: found, looked at, never changed."""
+"""Notifications: found, looked at, decided about, never edited."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin import SimpleListFilter, register
+from django.contrib.admin import register
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
-from unfold.paginator import InfinitePaginator
+from django.urls import URLPattern
 
 from hiram.lib import ids
-from notifications.models import CLASSES, Mode, Notification
+from notifications.cancel import MAY_HAVE_LEFT
+from notifications.models import CLASSES, Attempt, Notification
 from notifications.record import show, with_status
-from notifications.shelves import channel_choices
 from notifications.states import State
-from portal.access import access_of
-from portal.admin.columns import TenantFilter, column, moment
-from portal.admin.scoped import ScopedAdmin
+from portal.access import BUILDERS, EVERYBODY, access_of
+from portal.admin.columns import TenantFilter, column, moment, way
+from portal.admin.deciding import CANCEL, DROP, RELEASE, REPLAY, DecidingAdmin, Verb, note
+from portal.admin.feed import (
+    CategoryFilter,
+    ChannelFilter,
+    Feed,
+    ModeFilter,
+    OneOf,
+    PeriodFilter,
+)
 from portal.admin.site import site
-from portal.queries.feed import notification_id, page, search, since
-from portal.queries.patience import TooMuch, patience
+from portal.queries.feed import notification_id, page, search
 from portal.queries.timeline import content_of, timeline
 from portal.queries.wording import COLOURS, reason_in_words
 
-DEEPEST_PAGE = 200
-CATEGORIES = ("transactional", "operational", "marketing")
-PERIODS = {"1": "Last hour", "24": "Last 24 hours", "168": "Last 7 days", "720": "Last 30 days"}
-TOO_MUCH = "That looks through too many notifications. Narrow it by tenant, mode or time."
-
-
-class OneOf(SimpleListFilter):
-    """A filter by a column with few values."""
-
-    options: Any = ()
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The values."""
-        return [
-            option if isinstance(option, tuple) else (option, option) for option in self.options
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows with this value; a made-up one finds nothing."""
-        value = self.value()
-        if value is None:
-            return queryset
-        known = value in {str(option) for option, _ in self.lookup_choices}
-        return self.narrow(queryset, value) if known else queryset.none()
-
-    def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """The rows of a known value."""
-        return rows.filter(**{str(self.parameter_name): value})
+VERBS = (REPLAY, RELEASE, DROP, CANCEL)
 
 
 class StatusFilter(OneOf):
@@ -68,76 +47,32 @@ class StatusFilter(OneOf):
         return with_status(rows, State(value))
 
 
-class ModeFilter(OneOf):
-    """By mode."""
-
-    title, parameter_name, options = "mode", "mode", tuple(Mode.values)
-
-
-class ChannelFilter(OneOf):
-    """By channel."""
-
-    title, parameter_name = "channel", "channel"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The channels on the shelf."""
-        return channel_choices()
-
-
-class CategoryFilter(OneOf):
-    """By category."""
-
-    title, parameter_name, options = "category", "category", CATEGORIES
-
-
 class PriorityFilter(OneOf):
     """By priority."""
 
     title, parameter_name, options = "priority", "priority", tuple(CLASSES)
 
 
-class PeriodFilter(OneOf):
-    """By the time since it was accepted."""
+class Notifications(Feed):
+    """A page of notifications."""
 
-    title, parameter_name, options = "accepted", "hours", tuple(PERIODS.items())
-
-    def narrow(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        """The rows of the last hours."""
-        return since(rows, timezone.now() - timedelta(hours=int(value)))
-
-
-class Feed(ChangeList):
-    """A page of the list: no count, no offset beyond what anybody turns to."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read one page within everybody's patience."""
-        self.page_num = min(max(1, self.page_num), DEEPEST_PAGE)
-        self.paginator = InfinitePaginator([], self.list_per_page)
-        self.result_list = self._read(request)
-        self.result_count = self.full_result_count = len(self.result_list)
-        self.show_full_result_count = self.show_admin_actions = self.can_show_all = False
-        self.multi_page = True
-
-    def _read(self, request: HttpRequest) -> list[Notification]:
+    def read(self, request: HttpRequest, start: int, count: int) -> list[Any]:
+        """See `portal.queries.feed.page`."""
         access = access_of(request)
         tenants = None if access.operator else list(access.roles)
         if TenantFilter.parameter_name in request.GET:
             chosen = notification_id(request.GET[TenantFilter.parameter_name])
             tenants = [t for t in ([chosen] if tenants is None else tenants) if t and t == chosen]
         mode = request.GET.get("mode", "")
-        start, count = (self.page_num - 1) * self.list_per_page, self.list_per_page
-        try:
-            with patience():
-                return page(self.queryset, tenants, mode, start=start, count=count)
-        except TooMuch:
-            messages.warning(request, TOO_MUCH)
-            return []
+        return page(self.queryset, tenants, mode, start=start, count=count)
 
 
 @register(Notification, site=site)
-class NotificationAdmin(ScopedAdmin):
-    """Read-only by having no verb but `view`."""
+class NotificationAdmin(DecidingAdmin):
+    """Never changed; what it is owed is decided about by `VERBS`, each through its page."""
 
+    who = {"view": EVERYBODY, **{verb.name: BUILDERS for verb in VERBS}}
+    many = (RELEASE, DROP)
     columns = (
         "title", "recipient", "status_shown", "way", "provider", moment("created_at", "accepted"),
     )  # fmt: skip
@@ -149,6 +84,7 @@ class NotificationAdmin(ScopedAdmin):
     sortable_by = ()
     ordering = ("-id",)
     list_per_page = 50
+    list_before_template = "portal/decide_links.html"
 
     @column("subject", header=True)
     def title(self, row: Notification) -> list[str]:
@@ -163,7 +99,7 @@ class NotificationAdmin(ScopedAdmin):
     @column("channel")
     def way(self, row: Notification) -> str:
         """The channel, and the mode where it is not the usual one."""
-        return row.channel if row.mode == Mode.LIVE else f"{row.channel} ({row.mode})"
+        return way(row)
 
     @column("provider")
     def provider(self, row: Notification) -> str:
@@ -172,7 +108,40 @@ class NotificationAdmin(ScopedAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list that does not count."""
-        return Feed
+        return Notifications
+
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's addresses and those of the verbs."""
+        pages = [
+            self.page(f"<path:object_id>/{v.name}/", partial(self.decide_one, verb=v), v.name)
+            for v in VERBS
+        ]
+        return [*pages, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list; where it shows what is held, with what can be done with all of it."""
+        held = request.GET.get("status") == State.HELD
+        links = self.links(request) if held else []
+        return super().changelist_view(request, {**(extra_context or {}), "links": links})
+
+    def decidable(self, request: HttpRequest, verb: Verb) -> QuerySet[Any]:
+        """Of those in a state for it."""
+        return super().decidable(request, verb).filter(status__in=verb.states)
+
+    def decide_one(self, request: HttpRequest, object_id: str, verb: Verb) -> HttpResponse:
+        """Ask, then do it, and say what came of it."""
+        row: Notification = self.reach(request, object_id, verb.name)
+        back = self.link("change", row.pk)
+        if request.method == "POST":
+            if done := verb.act([row.pk]):
+                note(request, done, verb)
+                messages.success(request, verb.did)
+            else:
+                messages.warning(request, verb.refused)
+            return HttpResponseRedirect(back)
+        title = f"{verb.label} this notification?"
+        shown = self.context(request, title, row=row, verb=verb, can=_fits(row, verb), back=back)
+        return TemplateResponse(request, "portal/decide_one.html", shown)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -211,5 +180,18 @@ class NotificationAdmin(ScopedAdmin):
             own=own,
             content=None if own else content_of(row),
             steps=timeline(row, workers=access_of(request).operator),
+            links=[
+                (verb, self.link(verb.name, row.pk))
+                for verb in VERBS
+                if self.may(request, verb.name, row) and _fits(row, verb)
+            ],
         )
         return TemplateResponse(request, "portal/notification.html", page)
+
+
+def _fits(row: Notification, verb: Verb) -> bool:
+    """Whether its state lets this be done to it, as far as can be seen now."""
+    if row.status not in verb.states:
+        return False
+    called = Attempt.objects.filter(subject_id=row.pk, outcome__in=MAY_HAVE_LEFT)
+    return verb is not CANCEL or not called.exists()

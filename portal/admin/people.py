@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.contrib.admin import register
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern
 
-from portal.access import EVERYBODY, OPERATORS, OWNERS, access_of
-from portal.admin.columns import moment
+from portal.access import BUILDERS, EVERYBODY, OPERATORS, OWNERS, access_of
+from portal.admin.columns import FILTER_CHOICES, moment
 from portal.admin.scoped import ScopedAdmin
 from portal.admin.site import site
+from portal.forms.policies import PolicyForm
 from portal.forms.tenant import ModelForm
+from tenants.decisions import decisions
 from tenants.models import Tenant, User
 
 
@@ -25,18 +30,54 @@ class TenantAdmin(ScopedAdmin):
     """
 
     tenant_path = "pk"
-    who = {"view": EVERYBODY, "change": OWNERS, "add": OPERATORS}
+    who = {"view": EVERYBODY, "change": OWNERS, "add": OPERATORS, "decide": BUILDERS}
     columns = ("name", "mode", "status", "is_system", moment("created_at", "since"))
     filters = ("mode", "status")
     search_fields = ("name",)
     ordering = ("name",)
     readonly_fields = ("is_system", "created_at")
+    change_form_before_template = "portal/tenant_policies.html"
     fields = ("name", "mode", "status", "locale", "timezone", "is_system", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[Any]:
         """Name, mode and status are the operators' business."""
         fields = super().get_readonly_fields(request, obj)
         return fields if access_of(request).operator else [*fields, "name", "mode", "status"]
+
+    # --- Policies ------------------------------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        """The admin's addresses and those of the policies."""
+        pages = [
+            self.page("policies/", self.choose, "choose"),
+            self.page("<path:object_id>/policies/", self.policies, "policies"),
+        ]
+        return [*pages, *super().get_urls()]
+
+    def choose(self, request: HttpRequest) -> HttpResponse:
+        """Whose policies."""
+        tenants = access_of(request).tenants()[:FILTER_CHOICES]
+        shown = self.context(request, "Policies", tenants=tenants)
+        return TemplateResponse(request, "portal/policies_choose.html", shown)
+
+    def policies(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What holds for each category; one at a time is changed."""
+        tenant: Tenant = self.reach(request, object_id, "view")
+        if request.method == "POST":
+            self.ensure(request, "decide", tenant)
+        category = request.POST.get("category")
+        found = [
+            PolicyForm(rules, request.POST if rules.category == category else None)
+            for rules in decisions(tenant.pk)
+        ]
+        for form in found:
+            if form.is_valid() and form.decide(tenant.pk):
+                said = f"Policy for {category}: {', '.join(form.changed_data) or 'as it was'}."
+                self.log_change(request, tenant, said)
+                messages.success(request, said)
+                return HttpResponseRedirect(request.path)
+        can = self.may(request, "decide", tenant)
+        shown = self.context(request, f"Policies of {tenant.name}", forms=found, can=can)
+        return TemplateResponse(request, "portal/policies.html", shown)
 
 
 class UserForm(ModelForm):

@@ -9,9 +9,12 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 
+from notifications.models import DeadLetter
 from portal.access import MANAGERS, Access, access_of
 from portal.queries.news import unread
 from tenants.models import User
+
+COUNTED = 100
 
 
 def stylesheet(request: HttpRequest) -> str:
@@ -38,6 +41,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item(
                     "Notifications", "outgoing_mail", "admin:notifications_notification_changelist"
                 ),
+                _dead_letters(access),
                 *([_item("Mailbox", "inbox", "admin:mailbox")] if settings.SIMULATOR_URL else []),
             ]
         },
@@ -46,11 +50,27 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("API keys", "key", "admin:tenants_apikey_changelist"),
                 _item("Providers", "hub", "admin:tenants_provider_changelist"),
+                _policies(access),
             ],
         },
         {"title": "People", "items": _people(access)},
         {"title": "Hiram", "items": [board, *_platform(access)]},
     ]
+
+
+def _dead_letters(access: Access) -> dict[str, Any]:
+    found = _item("Dead letters", "unsubscribe", "admin:notifications_deadletter_changelist")
+    letters = access.within(DeadLetter.objects.filter(closed_at=None), "tenant_id")
+    # Along the index of the open ones, and no further than is shown.
+    count = letters[:COUNTED].count()
+    badge = f"{count}" if count < COUNTED else f"{COUNTED - 1}+"
+    return found | {"badge": badge, "badge_variant": "warning"} if count else found
+
+
+def _policies(access: Access) -> dict[str, Any]:
+    if access.is_single:
+        return _item("Policies", "rule", "admin:tenants_tenant_policies", *access.roles)
+    return _item("Policies", "rule", "admin:tenants_tenant_choose")
 
 
 def _people(access: Access) -> list[dict[str, Any]]:
@@ -70,5 +90,5 @@ def _platform(access: Access) -> list[dict[str, Any]]:
     ]
 
 
-def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(name)}
+def _item(title: str, icon: str, name: str, *args: object) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(name, args=args)}

@@ -12,6 +12,7 @@ from portal.access import access_of
 from portal.admin import mailbox
 from portal.forms.login import LoginForm
 from portal.queries.dashboard import overview
+from portal.queries.trouble import SHOWN, troubles
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -41,6 +42,12 @@ class PortalSite(AdminSite):
         """The admin's addresses without those that know no tenants, and the mailbox."""
         kept = [u for u in super().get_urls() if getattr(u, "name", None) not in _LEFT_OUT]
         return [*mailbox.urls(self), *kept]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What every page shows: first of all the providers that are in trouble."""
+        found = troubles(access_of(request))
+        shown = {"troubles": found, "troubles_shown": SHOWN}
+        return {**super().each_context(request), **shown}
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -8,18 +8,15 @@ from datetime import timedelta
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from delivery.models import ProviderHealth
 from notifications.models import Mode, Notification
 from notifications.states import OWED, State
 from portal.access import Access
 from portal.queries.feed import since
 from portal.queries.patience import TooMuch, patience
-from portal.queries.wording import trouble_in_words
 from tenants.models import Provider
 
 LOST = (State.FAILED, State.BOUNCED, State.COMPLAINED, State.EXPIRED)
 GONE = (State.SENT, State.DELIVERED, State.ACKED, State.READ)
-PAUSES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,6 @@ class Overview:
     """What the first page shows."""
 
     numbers: list[Number]
-    paused: list[ProviderHealth]
-    degraded: list[tuple[ProviderHealth, str]]
     providers: int
 
 
@@ -50,21 +45,12 @@ def overview(access: Access) -> Overview:
     counted = _counted(day)
     lost = counted.get("lost")
     owed = _number(rows.filter(status__in=sorted(OWED)))
-    health = access.within(
-        ProviderHealth.objects.filter(provider__enabled=True), "tenant_id"
-    ).select_related("provider", "tenant")
-    paused = health.filter(paused_at__isnull=False)
-    degraded = health.filter(paused_at=None, degraded_at__isnull=False).order_by("degraded_at")
     return Overview(
         numbers=[
             Number("Accepted", counted.get("accepted"), "in the last 24 hours"),
             Number("Sent", counted.get("sent"), "of these"),
             Number("Failed", lost, "of these", "danger" if lost else ""),
             Number("Owed", owed, "now, not yet settled"),
-        ],
-        paused=list(paused[:PAUSES_SHOWN]),
-        degraded=[
-            (row, trouble_in_words(row.trouble, row.share)) for row in degraded[:PAUSES_SHOWN]
         ],
         providers=access.within(Provider.objects.all(), "tenant_id").count(),
     )

@@ -50,7 +50,7 @@ def search(rows: QuerySet[Notification], term: str) -> QuerySet[Notification]:
     term = term.strip()
     if (found := notification_id(term)) is not None:
         return rows.filter(pk=found)
-    if term.startswith("ntf_"):
+    if term.startswith("ntf_") or "\x00" in term:  # which no text in PostgreSQL has
         return rows.none()
     if "@" in term or term.startswith("+"):
         return rows.filter(recipient__in=_spellings(term))

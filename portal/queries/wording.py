@@ -35,6 +35,7 @@ REASONS = {
     "provider_failing": "Every provider of this channel is failing. One message at a time tries whether one is back.",
     "provider_limited": "Its provider takes no more just now. It goes out when its rate allows.",
     "ordering_key": "It waits for the one before it with the same ordering key.",
+    "restored": "Hiram was restored from a backup, and sends nothing until an operator says so.",
     "missed_run": "Hiram could not begin it in time, and its category wants no late ones.",
     "unknown": "A provider may have taken it. It waits for somebody to release or drop it.",
     "dropped": "Somebody decided not to send it again.",
@@ -49,6 +50,12 @@ REASONS = {
     "transient": "The provider could not take it just now.",
     "throttled": "The provider asks to slow down.",
 }
+
+DEAD = (
+    "bad_address", "bad_content", "content_gone", "unreadable", "sender_not_allowed", "defect",
+    "poison", "dropped",
+)  # fmt: skip
+"""Reasons for which a notification ends `failed`."""
 
 OUTCOMES = {
     "started": "The call is under way, or its worker died in it.",

@@ -33,6 +33,8 @@ class Scope(models.TextChoices):
     PROVIDERS_READ = "providers:read"
     POLICIES_WRITE = "policies:write"
     POLICIES_READ = "policies:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    WEBHOOKS_READ = "webhooks:read"
 
 
 ALL_SCOPES: tuple[str, ...] = tuple(Scope.values)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models.signals import ModelSignal
 
-from notifications.models import Attempt, Content, Event, Notification
+from notifications.models import Attempt, Content, Event, Notification, RestoreFence
 from tenants.models import Tenant, User
 
 OURS = [m for m in apps.get_models() if m.__module__.partition(".")[0] in {
@@ -22,6 +22,7 @@ OURS = [m for m in apps.get_models() if m.__module__.partition(".")[0] in {
 OF_NO_TENANT = {
     User: "a person may be a member of many tenants",
     Tenant: "it is the tenant",
+    RestoreFence: "the whole instance's: nothing is sent, for nobody",
     apps.get_model("portal", "Entry"): "news of the product, for everybody",
     apps.get_model("portal", "Reading"): "what a person has read of them",
 }

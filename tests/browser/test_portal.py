@@ -1,4 +1,4 @@
-"""The portal in a real browser: logging in, making a key, seeing it once."""
+"""The portal in a real browser: logging in, making a key, replaying what failed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
+from delivery.models import ProviderHealth
+from notifications.models import Notification
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
 from tests.browser.webdriver import Browser
-from tests.factories import email, post
+from tests.factories import ProviderFactory, email, post
+from tests.portal.conftest import dead
 
 PASSWORD = "correct horse battery"
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -64,6 +68,45 @@ def test_a_key_is_made_and_seen_once(browser: Browser, base: str, tenant: Tenant
     assert text not in browser.source
 
 
+def test_a_dead_letter_is_replayed_by_clicking(
+    browser: Browser, base: str, tenant: Tenant
+) -> None:
+    [row] = post(tenant, email(subject=EVIL))
+    dead(row)
+    _log_in(browser, base)
+    browser.click("#nav-sidebar a[href='/portal/notifications/deadletter/']")
+    browser.click("#result_list a[href$='/change/']")
+    browser.click("a[href$='/replay/']")
+    assert Notification.objects.get(pk=row.pk).status == "failed"
+    browser.click("#decide button[type=submit]")
+    browser.find(".hiram-timeline")
+    assert "Replayed: it is owed again." in browser.text("#main")
+    assert browser.text(".hiram-badge").lower() == "queued"
+    assert browser.run("return document.title") != "owned"
+    assert browser.console() == []
+
+
+def test_of_dead_letters_the_chosen_are_replayed(
+    browser: Browser, base: str, tenant: Tenant
+) -> None:
+    rows = post(tenant, *[email() for _ in range(3)])
+    for row in rows:
+        dead(row)
+    _log_in(browser, base)
+    browser.open(f"{base}/portal/notifications/deadletter/")
+    browser.click(f"input[name=id][value='{rows[1].pk}']")
+    browser.click("#choose button[type=submit]")
+    assert "1 notification" in browser.text("#main section")
+    browser.type("#id_per_second", "5")
+    browser.click("#decide button[type=submit]")
+    browser.find("#changelist")
+    assert "1 replayed." in browser.text("#main")
+    assert [Notification.objects.get(pk=row.pk).status for row in rows] == [
+        "failed", "accepted", "failed",
+    ]  # fmt: skip
+    assert browser.console() == []
+
+
 def test_nothing_foreign_runs_and_nothing_is_fetched_from_elsewhere(
     browser: Browser, base: str, tenant: Tenant
 ) -> None:
@@ -90,12 +133,21 @@ def test_no_page_is_wider_than_the_window(
 ) -> None:
     long = "x" * 200
     [row] = post(tenant, email(subject=long, metadata={"k" * 60: long}, html=f"<p>{long}</p>"))
+    dead(post(tenant, email(recipient=f"{long[:60]}@{long[:60]}.example"))[0])
+    provider: Any = ProviderFactory(tenant=tenant, name=long[:100])
+    ProviderHealth.objects.create(
+        tenant=tenant, provider=provider, paused_at=timezone.now(), reason=long[:60], detail=long
+    )
     _log_in(browser, base)
     browser.resize(width, 844)
     for path in (
         "/portal/",
         "/portal/notifications/notification/",
         f"/portal/notifications/notification/{row.pk}/change/",
+        f"/portal/notifications/notification/{row.pk}/cancel/",
+        "/portal/notifications/deadletter/",
+        "/portal/notifications/deadletter/replay-many/",
+        f"/portal/tenants/tenant/{tenant.pk}/policies/",
         "/portal/tenants/provider/add/",
         "/portal/tenants/provider/add/?driver=smtp",
         "/portal/tenants/apikey/add/",

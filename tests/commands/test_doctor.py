@@ -84,7 +84,7 @@ def test_when_all_is_well_it_says_so() -> None:
     assert found == dict.fromkeys(
         (
             "configuration", "database", "migrations", "clock", "credentials", "providers",
-            "lanes", "oldest_due", "redis", "beat", "broker",
+            "lanes", "restore_fence", "oldest_due", "redis", "beat", "broker",
         ),
         "ok",
     )  # fmt: skip

@@ -16,11 +16,12 @@ from django.db import connections, transaction
 
 from delivery.audit import audit
 from delivery.claim import begin, claim
-from delivery.compose import Work, compose
+from delivery.compose import compose
 from delivery.deliver import Delivery, prepare
 from delivery.driver import Answer, Failed, Fault, Sent, Unknown
 from delivery.settle import settle
 from delivery.verdict import Result
+from delivery.work import Work
 from hiram.lib import ids
 from notifications.cancel import Canceled, cancel
 from notifications.models import Attempt, Event, Lane, Notification, OutboxMessage

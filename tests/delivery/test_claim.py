@@ -20,13 +20,14 @@ from django.utils import timezone
 from delivery import poison, worker
 from delivery.audit import audit
 from delivery.claim import SUSPECT_CLAIMS, begin, claim
-from delivery.compose import Work, compose
-from delivery.deliver import prepare
+from delivery.compose import compose
+from delivery.deliver import call, prepare
 from delivery.driver import Answer, Failed, Fault, Sent, Unknown
 from delivery.reconcile import abandon, reconcile
 from delivery.relay import relay
 from delivery.settle import end, expired, settle
 from delivery.verdict import Result
+from delivery.work import Work
 from notifications.models import Attempt, DeadLetter, Event, Lane, Notification, OutboxMessage
 from tenants.models import Provider, Tenant
 from tests.factories import TenantFactory, email, post
@@ -142,6 +143,17 @@ def test_a_lease_that_cannot_outlast_a_call_begins_none(one, settings):
     settings.CALL_SECONDS = settings.LEASE_SECONDS + 1
     assert prepare(claims) == []
     assert not Attempt.objects.exists()
+
+
+def test_a_worker_that_was_stopped_after_begin_calls_nobody(one, simulator, settings):
+    work = started(one)
+    long_ago = work.claim.taken_at - settings.LEASE_SECONDS + settings.CALL_SECONDS - 1
+    late = replace(work, claim=replace(work.claim, taken_at=long_ago))
+    answer = call(late, 1).answer
+    assert isinstance(answer, Failed)
+    assert answer.fault is Fault.TRANSIENT
+    assert simulator.count() == 0
+    assert isinstance(call(work, 1).answer, Sent)
 
 
 def test_a_row_canceled_between_claim_and_begin_is_not_called(one):

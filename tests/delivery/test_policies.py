@@ -99,7 +99,7 @@ def test_every_wait_is_within_bounds(tries: int, lifetime: float) -> None:
         for chance in (0.0, 0.5, 0.999):
             wait = wait_seconds(tries, chance, steps, lifetime)
             assert 3.2 <= wait <= max(4, lifetime / 10) * 1.2
-            unknown = wait_seconds(tries, chance, steps, lifetime, unknown=True)
+            unknown = wait_seconds(tries, chance, steps, lifetime, least=75)
             assert unknown >= 60
             asked = wait_seconds(tries, chance, steps, lifetime, retry_after=1e9)
             assert asked == DAY

@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from delivery.audit import audit
 from delivery.claim import claim
-from delivery.compose import Work, compose
+from delivery.compose import compose
 from delivery.deliver import prepare
 from delivery.driver import Failed, Fault, Unknown
 from delivery.reconcile import reconcile
 from delivery.relay import relay
 from delivery.settle import settle
 from delivery.verdict import Result
+from delivery.work import Work
 from delivery.worker import release_own
 from hiram.lib import rfc3339
 from notifications.models import Attempt, Event, Notification, OutboxMessage

@@ -16,9 +16,9 @@ from requests.structures import CaseInsensitiveDict
 from delivery.driver import Account, Failed, Fault, Sent, Unknown
 from delivery.drivers.twilio import Credentials, Settings, Twilio
 from delivery.http_driver import driver as http_driver
-from delivery.http_driver.address import refusal
 from delivery.http_driver.retry_after import retry_after
 from hiram.lib import http
+from hiram.lib.web_address import refusal
 from tests.drivers.conformance import SECONDS
 from tests.drivers.peer import wait_for
 from tests.drivers.test_twilio import ACCOUNT, SID, TEXT, created, error

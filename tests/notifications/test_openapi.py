@@ -48,7 +48,10 @@ class TestDocument:
             "/v1/notifications/{notification_id}/replay", "/v1/notifications/{notification_id}/release",
             "/v1/notifications/{notification_id}/drop", "/v1/held/release", "/v1/held/drop",
             "/v1/policies", "/v1/policies/{category}", "/v1/suppressions",
-            "/v1/suppressions/{suppression_id}",
+            "/v1/suppressions/{suppression_id}", "/v1/events", "/v1/webhooks",
+            "/v1/webhooks/{webhook_id}", "/v1/webhooks/{webhook_id}/deliveries",
+            "/v1/webhooks/{webhook_id}/recover", "/v1/webhooks/{webhook_id}/rotate-secret",
+            "/v1/webhooks/{webhook_id}/test",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)

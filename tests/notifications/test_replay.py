@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from delivery.audit import audit
 from delivery.claim import begin, claim
-from delivery.compose import Work, compose
+from delivery.compose import Sending, compose
 from delivery.driver import Failed, Fault, Sent
 from delivery.settle import settle
 from delivery.verdict import Result
+from delivery.work import Work
 from hiram.lib import ids
 from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
 from notifications.replay import replay
@@ -64,6 +65,7 @@ def test_what_failed_is_owed_again_and_sent(tenant: Tenant) -> None:
     assert (debt.pk, debt.tries, debt.claims, debt.expires_at) == (row.pk, 0, 0, row.expires_at)
     assert api(tenant).get(LETTERS).body["data"] == []
     [result] = call(Sent(code="250"))
+    assert isinstance(result.work, Sending)
     assert result.work.message.key == f"{shown(row)}-1", "a provider's memory of keys is not met"
     settle([result])
     row.refresh_from_db()

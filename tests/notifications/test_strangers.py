@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from hiram.lib import ids
 from hiram.openapi import document
+from notifications import webhooks
+from notifications.accept import Owner
 from notifications.models import Notification, Suppression
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
@@ -210,6 +212,9 @@ BODIES = {
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
     "changePolicy": {"on_unknown": "hold"},
+    "changeWebhook": {"description": "mine now"},
+    "createWebhook": {"url": "http://127.0.0.1:9/"},
+    "recoverWebhook": {"since": "2026-01-01T00:00:00Z"},
     "dropNotifications": {},
     "releaseNotifications": {},
     "replayDeadLetters": {},
@@ -231,14 +236,14 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
     row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
+    hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
     known = {
-        "notification_id": mine,
-        "provider_id": ids.show("prv", provider.pk),
-        "suppression_id": ids.show("sup", row.pk),
-    }
+        "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
+        "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
+    }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
-        "suppression_id": ids.show("sup", ids.new()),
+        "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -248,6 +253,8 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     provider.refresh_from_db()
     assert provider.name != "mine now"
     assert Suppression.objects.filter(pk=row.pk).exists()
+    hook.refresh_from_db()
+    assert hook.description == ""
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -259,6 +266,7 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         provider_id="prv_" + "0" * 26,
         category="marketing",
         suppression_id="sup_" + "0" * 26,
+        webhook_id="whk_" + "0" * 26,
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))

@@ -52,6 +52,13 @@ class Port:
     number: int
     stopping: threading.Event
     server: Server
+    others: frozenset[threading.Thread]
+    """Those that ran before it."""
+
+    def busy(self) -> bool:
+        """Whether a thread of its own still serves a request."""
+        names = (t.name for t in threading.enumerate() if t not in self.others)
+        return any("process_request" in name for name in names)
 
     def ask(self, path: str, method: str = "GET") -> Said:
         client = http.client.HTTPConnection("127.0.0.1", self.number, timeout=10)
@@ -70,11 +77,12 @@ class Port:
 def serving(**options: Any) -> Iterator[Port]:
     """A server of its own, on a free port."""
     stopping = threading.Event()
+    others = frozenset(threading.enumerate())
     with Server("127.0.0.1", 0, stopping, **options) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
-            yield Port(server.server_address[1], stopping, server)
+            yield Port(server.server_address[1], stopping, server, others)
         finally:
             server.shutdown()
             thread.join()

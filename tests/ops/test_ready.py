@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from pytest_django import Settings
 
 from hiram.ops import unsafe_durability
 from hiram.ops.checks import BEAT_KEY
+from notifications.models import RestoreFence
 from tests.embedded.waiting import until
 from tests.ops.conftest import Port, postgresql_at, serving
 from tests.ops.stall import Stall
@@ -65,6 +65,17 @@ def test_beat_only_degrades(
     said = port.ask("/readyz")
     cache.delete(BEAT_KEY)
     assert (said.json["failed"], said.json["degraded"]) == (durability, degraded)
+
+
+def test_the_restore_fence_only_degrades(
+    transactional_db: None, port: Port, durability: dict[str, str], beat: None
+) -> None:
+    RestoreFence.objects.create()
+    said = port.ask("/readyz")
+    assert said.json["failed"] == durability
+    assert list(said.json["degraded"]) == ["restore_fence"]
+    assert "restore_fence --release" in said.json["degraded"]["restore_fence"]
+    assert port.ask("/metrics").samples()[("hiram_restore_fence_up",)] == 1
 
 
 def test_redis_away_only_degrades(
@@ -215,4 +226,4 @@ def test_asking_often_asks_postgresql_once_a_second(port: Port) -> None:
 def test_the_threads_end(port: Port) -> None:
     for _ in range(20):
         port.ask("/readyz")
-    until(lambda: not [t for t in threading.enumerate() if "process_request" in t.name])
+    until(lambda: not port.busy())

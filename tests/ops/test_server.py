@@ -105,7 +105,7 @@ def test_a_reader_that_does_not_read_is_ended(database: None) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             sock.connect(("127.0.0.1", port.number))
             sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-            until(lambda: not [t for t in threading.enumerate() if "process_request" in t.name])
+            until(lambda: not port.busy())
         assert port.ask("/healthz").status == 200
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from delivery.models import ProviderHealth
-from notifications.models import Attempt, Event, Notification
+from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
 from portal.models import Entry
 from tenants.auth import issue_key
 from tenants.models import ALL_SCOPES, ApiKey, Invite, Member, Provider, Role, Tenant, User
@@ -32,6 +34,13 @@ class World:
     member: Member
     invite: Invite
 
+    @cached_property
+    def letter(self) -> DeadLetter:
+        """A second notification, which failed; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        [failed] = post(self.tenant, email(recipient=f"{mark}@dead.example"))
+        return dead(failed, detail=f"{mark} error")
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with an admin, by the admin's name."""
@@ -40,6 +49,7 @@ class World:
             "tenants_apikey": self.key,
             "tenants_provider": self.provider,
             "notifications_notification": self.notification,
+            "notifications_deadletter": self.letter,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,
@@ -79,6 +89,25 @@ def make_world(mark: str) -> World:
         expires_at=timezone.now() + timedelta(days=1),
     )
     return World(tenant, key, provider, notification, member, invite)
+
+
+def dead(notification: Notification, reason: str = "bad_address", detail: str = "") -> DeadLetter:
+    """Let it have failed, as settle leaves it."""
+    OutboxMessage.objects.filter(pk=notification.pk).delete()
+    Notification.objects.filter(pk=notification.pk).update(
+        status="failed", reason=reason, settled_at=timezone.now()
+    )
+    return DeadLetter.objects.create(
+        tenant=notification.tenant, notification_id=notification.pk, reason=reason, detail=detail
+    )
+
+
+def held(notification: Notification) -> Notification:
+    """Let it be held after a lost answer, as settle leaves it."""
+    attempt(notification, outcome=Attempt.Outcome.UNKNOWN, fault=None)
+    Notification.objects.filter(pk=notification.pk).update(status="held", reason="unknown")
+    OutboxMessage.objects.filter(pk=notification.pk).update(due_at=F("expires_at"), fence=1)
+    return notification
 
 
 def attempt(notification: Notification, **fields: Any) -> Attempt:

@@ -19,6 +19,7 @@ SECRET = "s3cret-of-the-mail-server"
 FORM = {
     "name": "primary",
     "priority": "10",
+    "weight": "1",
     "enabled": "on",
     "settings_host": "127.0.0.1",
     "settings_port": "2525",
@@ -40,7 +41,8 @@ def _form_of(provider: Provider, **changes: str) -> dict[str, str]:
         f"settings_{name}": "\n".join(value) if isinstance(value, list) else str(value)
         for name, value in provider.settings.items()
     }
-    common = {"name": provider.name, "priority": str(provider.priority), "enabled": "on"}
+    common = {"name": provider.name, "priority": str(provider.priority)}
+    common |= {"weight": str(provider.weight), "enabled": "on"}
     return common | given | changes
 
 

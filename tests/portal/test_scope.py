@@ -36,6 +36,7 @@ def test_pages_of_the_site(who: str, people: People, theirs: World) -> None:
         "/portal/password_change/done/": 200 if inside else 302,
         "/portal/jsi18n/": 200 if inside else 302,
         "/portal/tenants/": 200 if inside else 302,
+        "/portal/tenants/tenant/policies/": 200 if inside else 302,
         "/portal/notifications/": 200 if inside else 302,
         "/portal/portal/": 302 if not inside else 200 if who == "operator" else 404,
         "/portal/auth/": 404 if inside else 302,

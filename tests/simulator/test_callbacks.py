@@ -6,11 +6,13 @@ import base64
 import hmac
 import json
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 import requests
 
+from delivery.simulator.server import Simulator
 from tests.drivers.vendor import Canned, Vendor
 
 SECRET = "whsec_c2VjcmV0LXNlY3JldA=="
@@ -23,7 +25,7 @@ def receiver() -> Iterator[Vendor]:
         yield vendor
 
 
-def send_mail(sim) -> str:
+def send_mail(sim: Simulator) -> str:
     mail = {"from": "a@x.example", "to": "b@x.example", "subject": "s", "text": "t",
             "headers": {"X-Metadata": '{"key": "k"}'}}  # fmt: skip
     said = requests.post(
@@ -33,7 +35,7 @@ def send_mail(sim) -> str:
     return str(said.json()["id"])
 
 
-def send_sms(sim, **form: str) -> str:
+def send_sms(sim: Simulator, **form: str) -> str:
     said = requests.post(
         f"{sim.http_url}/twilio/2010-04-01/Accounts/{ACCOUNT}/Messages.json",
         {"To": "+14155550100", "From": "+15005550006", "Body": "Hello", **form},
@@ -42,7 +44,9 @@ def send_sms(sim, **form: str) -> str:
     return str(said.json()["sid"])
 
 
-def order(sim, target: str = "resend", kind: str = "callbacks", **callbacks) -> None:
+def order(
+    sim: Simulator, target: str = "resend", kind: str = "callbacks", **callbacks: Any
+) -> None:
     usual = {"secret": SECRET} if target == "resend" else {}
     sim.order(target=target, kind=kind, callbacks=usual | callbacks)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,21 @@ class Mailbox:
         return [json.loads(line) for line in self._get("/arrivals").text.splitlines()]
 
     @contextmanager
-    def ordered(self, **order: Any) -> Iterator[None]:
-        """Inside, the fault is in force."""
+    def ordered(self, **order: Any) -> Iterator[str]:
+        """Inside, the fault is in force; its id."""
         answer = requests.post(f"{self.url}/faults", json=order, timeout=SECONDS)
         assert answer.status_code == 201, answer.text
         try:
-            yield
+            yield str(answer.json()["id"])
         finally:
-            requests.delete(f"{self.url}/faults/{answer.json()['id']}", timeout=SECONDS)
+            # A simulator that was killed meanwhile has forgotten it.
+            with suppress(requests.ConnectionError):
+                requests.delete(f"{self.url}/faults/{answer.json()['id']}", timeout=SECONDS)
+
+    def applied(self, order: str) -> int:
+        """How often an ordered fault has happened."""
+        [fault] = [one for one in self._get("/faults").json()["data"] if one["id"] == order]
+        return int(fault["applied"])
 
     def _get(self, path: str, **query: str) -> requests.Response:
         answer = requests.get(f"{self.url}{path}", params=query, timeout=SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from typing import Self
 
 from hiram.embedded.launch import launch
 from tests.embedded.waiting import until
-from tests.street.processes import family
+from tests.street.processes import family, send
 
 # The package's own script: the one on the PATH wants to be root or `rabbitmq`.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -70,14 +71,14 @@ class RabbitMQ:
             self._process = launch([str(SERVER)], env=self._env, output=output)
         until(lambda: b"Starting broker... completed" in said.read_bytes(), START_SECONDS)
 
+    def family(self) -> list[int]:
+        """All its processes."""
+        return family(self._process.pid) if self._process is not None else []
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         if self._process is not None:
-            for pid in family(self._process.pid):
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    continue
+            send(signal.SIGKILL, *self.family())
             self._process.wait(10)
             self._process = None
 

@@ -11,6 +11,14 @@ __all__ = ["BROKEN", "OK", "WARNING", "Finding", "diagnose"]
 
 Examination = Callable[[], Iterator[Finding]]
 
+ENGINE: tuple[Examination, ...] = (
+    engine.credentials,
+    engine.paused,
+    engine.parked,
+    engine.fence,
+    engine.oldest_due,
+)
+
 
 def diagnose() -> list[Finding]:
     """Everything; what needs something that is broken is left out."""
@@ -20,7 +28,7 @@ def diagnose() -> list[Finding]:
         usable = _append(found, surroundings.migrations)
         found += _all(surroundings.clock)
     if usable:
-        found += _all(engine.credentials, engine.paused, engine.parked, engine.oldest_due)
+        found += _all(*ENGINE)
     if _append(found, surroundings.redis):
         found += _all(surroundings.beat)
     return [*found, *_all(surroundings.broker, surroundings.processes)]

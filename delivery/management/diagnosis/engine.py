@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from delivery.fence import is_up
 from delivery.management.diagnosis.finding import BROKEN, OK, WARNING, Finding, rows
 from delivery.models import ProviderHealth
 from hiram.lib import ids
@@ -58,10 +59,21 @@ def parked() -> Iterator[Finding]:
         yield Finding("lanes", OK, "none waits")
 
 
+def fence() -> Iterator[Finding]:
+    """Whether this is a copy that sends nothing yet."""
+    if is_up():
+        remedy = "See docs/operations.md, then manage.py restore_fence --release."
+        yield Finding("restore_fence", WARNING, "up: nothing is sent", remedy)
+    else:
+        yield Finding("restore_fence", OK, "down")
+
+
 def oldest_due() -> Iterator[Finding]:
     """What should have been taken long ago."""
     [(seconds,)] = rows(_OLDEST)
-    if seconds is None:
+    if is_up():
+        yield Finding("oldest_due", OK, "nothing is taken behind the restore fence")
+    elif seconds is None:
         yield Finding("oldest_due", OK, "nothing is due")
     elif seconds <= OLDEST_SECONDS:
         yield Finding("oldest_due", OK, f"due since {seconds:.0f} s")

@@ -16,11 +16,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hiram.bench import measures
 from hiram.bench.fairness import fairness
+from hiram.bench.hooks import hooks
 from hiram.bench.measures import Measure, sink, tenancy
+from hiram.bench.soak import soak
 from hiram.bench.stage import BenchFailed, Stage
 from hiram.embedded.environment import ROOT
 
-PARTS = ("accept", "deliver", "latency", "fairness", "claim", "idle")
+PARTS = ("accept", "deliver", "latency", "fairness", "hooks", "claim", "idle")
+LONG = ("soak",)
 PEER = "django-post-office==3.12.0"
 
 
@@ -39,9 +42,9 @@ class Command(BaseCommand):
         """`--only`."""
         parser.add_argument(
             "--only",
-            choices=PARTS,
+            choices=PARTS + LONG,
             action="append",
-            help="measure only this (may be repeated)",
+            help="measure only this (may be repeated); soak takes a quarter of an hour, and only then",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -58,7 +61,9 @@ class Command(BaseCommand):
                     "deliver": lambda: measures.delivering(stage, who, arrivals, peers),
                     "latency": lambda: measures.latency(stage, who, port, arrivals),
                     "fairness": lambda: fairness(stage, port, arrivals),
+                    "hooks": lambda: hooks(stage),
                     "claim": lambda: measures.claiming(stage),
+                    "soak": lambda: soak(stage),
                 }
                 for name, part in parts.items():
                     if name in chosen:

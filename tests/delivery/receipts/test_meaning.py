@@ -201,7 +201,12 @@ class TestIdempotence:
 
     def test_a_storm_from_eight_threads_is_one(self, sent, mail):
         reports = [report("delivered", sent), report("opened", sent), report("clicked", sent)]
-        together(8, lambda i: [keep(mail, reports[:: 1 if i % 2 else -1]) for _ in range(5)])
+
+        def act(i: int) -> None:
+            for _ in range(5):
+                keep(mail, reports[:: 1 if i % 2 else -1])
+
+        together(8, act)
         together(8, lambda i: [apply() for _ in range(3)])
         applied()
         assert sorted(types(sent)[3:]) == ["clicked", "delivered", "opened"]
@@ -426,7 +431,7 @@ class TestRaces:
     def test_another_answer_after_the_receipt_changes_nothing(self, tenant, mail, run, answer):
         [notification] = post(tenant)
         [(work, _)] = prepare(claim(1))
-        keep(mail, [report("delivered", notification, echo=work.message.attempt_id)])
+        keep(mail, [report("delivered", notification, echo=ids.show("att", work.attempt_id))])
         applied()
         settle([Result(work, answer, 0.1)])
         assert status(notification) == "delivered"

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0004_routing_and_order"),
+        ("notifications", "0006_webhooks"),
         ("tenants", "0002_policies_and_limits"),
     ]
 

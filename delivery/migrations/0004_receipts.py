@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("delivery", "0002_breaker"),
+        ("delivery", "0003_provider_paused"),
         ("tenants", "0002_policies_and_limits"),
     ]
 

@@ -1,0 +1,40 @@
+"""Soak: whether the queue's table stays as small after a million notifications as at first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hiram.bench.measures import BATCH, LETTER, OWED, Measure, at_most, load, shadowy
+from hiram.bench.stage import Stage
+
+ROUNDS, ROUND = 10, 100_000
+PER_SECOND = 900
+_SIZE = (
+    "from django.db import connection as c\n"
+    "with c.cursor() as k:\n"
+    " k.execute(\"SELECT pg_total_relation_size('notifications_outboxmessage')\")\n"
+    " print(k.fetchone()[0])"
+)
+
+
+def soak(stage: Stage) -> Iterator[Measure]:
+    """1,000,000 notifications through the whole engine, all but the provider's call.
+
+    After each 100,000, with nothing owed, the table with its indexes may have twice the size that
+    it had after the first.
+    """
+    who = shadowy(stage)
+    batch = {"notifications": [LETTER] * BATCH}
+    sizes: list[float] = []
+    with stage.running("web", "relay", "worker", "beat"):
+        for number in range(ROUNDS):
+            asked = {"per_second": PER_SECOND / BATCH, "count": ROUND // BATCH}
+            load(stage, who, "/v1/notifications/batch", batch, **asked)
+            stage.wait_for(
+                lambda: int(stage.manage("shell", "-v", "0", "-c", OWED)) == 0, "settling", 900
+            )
+            sizes.append(int(stage.manage("shell", "-v", "0", "-c", _SIZE)) / 2**20)
+            yield at_most(
+                f"outbox after {(number + 1) * ROUND:,}", sizes[-1], "MiB",
+                (f"after {ROUND:,}", sizes[0]), 2.0,
+            )  # fmt: skip

@@ -1,0 +1,157 @@
+"""One run: the faults and the load, the drain, the witnesses, the verdict, the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+
+import pytest
+
+from hiram.embedded.environment import ROOT
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import Load
+from tests.chaos.nemesis import Nemesis, every_kind
+from tests.chaos.scene import Scene
+from tests.embedded.waiting import until
+from tests.street.instance import Instance
+
+LEASE_SECONDS, CALL_SECONDS = 10, 5
+TENANTS = 4
+NAMES = ["beat", "postgres", "redis", "relay", "simulator", "web", "worker"]
+CONNECTIONS = 60
+"""Two web processes of 8 threads, workers, relay and operations need half as many."""
+
+_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+
+Faults = Callable[[Scene], Mapping[str, Callable[[], int]]]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How big a run is. A patient one waits for retries, the other makes them due at once.
+
+    `away` is for how many seconds what goes away for long stays away.
+    """
+
+    notifications: int
+    per_second: float
+    rounds: int
+    patient: bool
+    drain_seconds: float
+    away: float
+
+
+def run(
+    form: Form,
+    capsys: pytest.CaptureFixture[str],
+    faults: Faults = every_kind,
+    **settings: str,
+) -> None:
+    """Run it and print its table; `settings` are more variables of the instance.
+
+    Raises:
+        AssertionError: something is lost, or nothing was tried.
+    """
+    seed = int(os.environ.get("HIRAM_CHAOS_SEED") or secrets.randbelow(10**6))
+    settings["HIRAM_LEASE_SECONDS"] = str(LEASE_SECONDS)
+    settings["HIRAM_CALL_SECONDS"] = str(CALL_SECONDS)
+    with Instance(**settings) as instance:
+        until(instance.ready, 60)
+        nemesis, load = play(instance, form, faults, seed)
+        drained = drain(instance, form)
+        ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
+        with instance.database() as database:
+            [[connected]] = database.execute(_CONNECTED).fetchall()
+        said = table(nemesis, load, ledger)
+        with capsys.disabled():
+            sys.stdout.write(
+                f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{said}\n"
+                f"drained in {drained:.1f} s, {connected} connections to PostgreSQL\n"
+            )
+        if form.patient:
+            path = ROOT / "var" / "chaos.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(facts(seed, nemesis, load, ledger), indent=2))
+        judge(form, nemesis, load, ledger)
+        until(instance.ready, 60)
+        assert sorted(p.stem for p in instance.home.run.glob("*.pid")) == NAMES
+        assert connected < CONNECTIONS
+
+
+def play(instance: Instance, form: Form, faults: Faults, seed: int) -> tuple[Nemesis, Load]:
+    """The load and the faults, until both are through."""
+    tenants = [instance.tenant() for _ in range(TENANTS)]
+    probe = instance.tenant()
+    for tenant in (*tenants, probe):
+        tenant.provider()
+    chance = random.Random(seed)  # noqa: S311 - to be repeated
+    scene = Scene(instance, probe, LEASE_SECONDS, form.away, chance)
+    nemesis = Nemesis(scene, faults(scene))
+    # So that calls are open when the blows fall, and some are tried again.
+    slow = {"target": "smtp", "kind": "slow", "seconds": 0.6, "probability": 0.5, "seed": seed}
+    refuse = {"target": "smtp", "kind": "status", "code": 451, "probability": 0.02, "seed": seed}
+    mailbox = instance.mailbox
+    with (
+        mailbox.ordered(**refuse),
+        mailbox.ordered(**slow),
+        Load(tenants, form.notifications, form.per_second) as load,
+    ):
+        nemesis.strike(form.rounds)
+    return nemesis, load
+
+
+def drain(instance: Instance, form: Form) -> float:
+    """Wait until nothing is owed; how long that took, in seconds."""
+    began = time.monotonic()
+    until(lambda: instance.owed(hasten=not form.patient) == 0, form.drain_seconds)
+    return time.monotonic() - began
+
+
+def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
+    """The run was a run, and nothing is wrong."""
+    assert sorted({blow.name for blow in nemesis.blows}) == nemesis.kinds
+    assert len(nemesis.blows) == form.rounds * len(nemesis.kinds)
+    in_flight = sum(blow.in_flight for blow in nemesis.blows)
+    assert in_flight > 0, "no call was open at any kill: nothing was tried"
+    assert load.troubles, "no request was disturbed: nothing was tried"
+    assert ledger.accepted >= form.notifications
+    assert load.defects == []
+    assert ledger.findings == []
+    assert ledger.duplicates <= in_flight
+
+
+def facts(seed: int, nemesis: Nemesis, load: Load, ledger: Ledger) -> dict[str, object]:
+    """What happened, for programs."""
+    return {
+        "seed": seed,
+        "faults": [asdict(blow) for blow in nemesis.blows],
+        "accepted": ledger.accepted,
+        "arrived": ledger.arrivals.total(),
+        "duplicates": ledger.duplicates,
+        "in_flight": sum(blow.in_flight for blow in nemesis.blows),
+        "clients_saw": dict(load.troubles),
+        "findings": [*load.defects, *ledger.findings],
+    }
+
+
+def table(nemesis: Nemesis, load: Load, ledger: Ledger) -> str:
+    """What happened, for people."""
+    lines = [
+        f"{'at':>6}  {'fault':<32} {'in flight':>9} {'accepted':>10} {'delivered':>10}",
+        *(
+            f"{b.at:6.1f}  {b.name:<32} {b.in_flight:>9} {b.accepted:>8.1f} s {b.delivered:>8.1f} s"
+            for b in nemesis.blows
+        ),
+        f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}",
+        f"duplicates {ledger.duplicates}, in flight {sum(b.in_flight for b in nemesis.blows)}",
+        f"clients saw {dict(load.troubles)}",
+        *load.defects,
+        *ledger.findings,
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,152 @@
+"""What faults share: the instance under load, what is open in it, and whether anything passes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from hiram.embedded.environment import ROOT
+from hiram.embedded.instance import celery
+from hiram.embedded.launch import launch
+from tests.chaos.load import Posted, made
+from tests.embedded.waiting import lives, until
+from tests.street.instance import Instance
+from tests.street.processes import children, family, frozen, send
+from tests.street.tenant import OWED, Tenant
+
+RECOVERY_SECONDS = 90
+
+_OPEN = """
+SELECT count(*) FROM notifications_attempt
+ WHERE outcome = 'started' AND split_part(worker, ':', 2)::int = ANY(%s)
+"""
+
+
+@dataclass
+class Scene:
+    """An instance under load. `lease` is its HIRAM_LEASE_SECONDS; `away` is for how many seconds
+    what goes away for long stays away."""
+
+    instance: Instance
+    probe: Tenant
+    lease: float
+    away: float
+    chance: random.Random
+    journal: list[Posted] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count()
+
+    def fresh(self) -> Posted:
+        """A notification that nobody asked for yet."""
+        number = next(self._numbers)
+        letter = self.probe.letter(f"probe{number}", priority="high")
+        return Posted(self.probe, "/v1/notifications", f"probe {number}", letter, [], 0)
+
+    def accepts(self, posted: Posted) -> int:
+        """The status of one answer to it, 0 without one; what is accepted is promised."""
+        posted.tries += 1
+        try:
+            with requests.Session() as session:
+                answer = posted.again(session)
+        except requests.RequestException:
+            return 0
+        if answer.status_code == 202:
+            posted.ids = made(answer)
+            self.journal.append(posted)
+        return answer.status_code
+
+    def refused(self) -> Posted:
+        """The first of many that is refused, with 503; it is still to be asked for again."""
+        asked = [self.fresh()]
+
+        def refuses() -> bool:
+            status = self.accepts(asked[-1])
+            if status == 202:
+                asked.append(self.fresh())
+            return status == 503
+
+        until(refuses, RECOVERY_SECONDS)
+        return asked[-1]
+
+    def passes(self, posted: Posted | None = None) -> tuple[float, float]:
+        """After how many seconds a fresh notification, or this one, is accepted, and delivered."""
+        began, asked = time.monotonic(), posted or self.fresh()
+        until(lambda: self.accepts(asked) == 202, RECOVERY_SECONDS)
+        took = time.monotonic() - began
+        until(lambda: self._shows_end(asked.ids[0]), RECOVERY_SECONDS)
+        return took, time.monotonic() - began
+
+    def _shows_end(self, notification: str) -> bool:
+        try:
+            answer = self.probe.ask("GET", f"/v1/notifications/{notification}")
+        except requests.RequestException:
+            return False
+        return answer.status_code == 200 and answer.json()["status"] not in OWED
+
+    def family(self, name: str) -> list[int]:
+        """The process of that name, and all that descend from it."""
+        return family(self.instance.pid(name))
+
+    def children(self, name: str) -> Sequence[int]:
+        """The children of that process."""
+        return until(lambda: children(self.instance.pid(name)), RECOVERY_SECONDS)
+
+    def kill(self, name: str, signum: signal.Signals = signal.SIGKILL) -> None:
+        """Kill the process of that name, and wait until it is gone."""
+        pid = self.instance.pid(name)
+        os.kill(pid, signum)
+        until(lambda: not lives(pid), RECOVERY_SECONDS)
+
+    def open_calls(self, workers: Sequence[int]) -> int:
+        """How many calls these processes have open, as PostgreSQL knows."""
+        return int(self.value(_OPEN, list(workers)))
+
+    def counted(self, strike: Callable[[], object]) -> int:
+        """Strike while the workers stand still; how many calls they have open."""
+        workers = self.family("worker")
+        with frozen(*workers):
+            in_flight = self.open_calls(workers)
+            strike()
+        return in_flight
+
+    def value(self, query: str, *values: Any) -> Any:
+        """What a query for one value answers."""
+        with self.instance.database() as database:
+            row = database.execute(query, values).fetchone()
+        assert row is not None
+        return row[0]
+
+    @contextmanager
+    def beside(self, *words: str, **environ: str) -> Iterator[int]:
+        """Inside, one more process of Celery runs in this instance; its id."""
+        told = json.loads((self.instance.home.path / "environment.json").read_text())
+        env = self.instance.env | told | {"PYTHONPATH": str(ROOT)} | environ
+        with (self.instance.home.log / "beside.log").open("ab") as output:
+            process = launch(celery(words[0], *words).argv(), env=env, output=output)
+        try:
+            yield process.pid
+        finally:
+            members = family(process.pid)
+            process.terminate()
+            # What ends in order gives back what it holds; what does not is no worse than a crash.
+            with suppress(AssertionError):
+                until(lambda: process.poll() is not None, RECOVERY_SECONDS / 3)
+            send(signal.SIGKILL, *members)
+            process.wait()
+
+
+def pass_by(seconds: float) -> None:
+    """Let time pass: how long something stands still is the fault itself."""
+    threading.Event().wait(seconds)
