@@ -11,6 +11,7 @@ import logging
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
 
 from delivery.accounts import account
 from delivery.callback_url import named
@@ -25,8 +26,9 @@ from tenants.models import Provider
 logger = logging.getLogger(__name__)
 
 
+@extend_schema(exclude=True)
 class CallbackEndpoint(Endpoint):
-    """One provider's."""
+    """One provider's. No part of the API: it speaks as the vendor does."""
 
     def get(self, request: HttpRequest, driver: str, provider_id: str, token: str) -> HttpResponse:
         """Some vendors look whether there is anybody (Mandrill, Unisender Go)."""

@@ -114,7 +114,7 @@ class Order(BaseModel):
     probability: float = Field(1, gt=0, le=1)
     seed: int | None = None
     match: Match = Match()
-    callbacks: Callbacks | None = None
+    callbacks: Callbacks | None = Field(None, validate_default=True)
 
     @field_validator(*_KINDS_WITH, "phase")
     @classmethod
@@ -142,6 +142,8 @@ class Order(BaseModel):
     def _callable(cls, value: Callbacks | None, info: ValidationInfo) -> Callbacks | None:
         target = info.data.get("target")
         known: Mapping[str, object] = TWILIO if target == "twilio" else RESEND
+        if value is None and info.data.get("kind") == "callbacks":
+            raise ValueError("say what is called back")
         if value is None or target is None:
             return value
         if strange := sorted(set(value.news) - set(known)):
