@@ -113,7 +113,12 @@ def _turns(ended: Iterable[Claim]) -> set[tuple[UUID, str]]:
     return {(claim.tenant_id, claim.ordering_key) for claim in ended if claim.ordering_key}
 
 
-_FATES = {Fate.HOLD: State.HELD, Fate.FAIL: State.FAILED, Fate.EXPIRE: State.EXPIRED}
+_FATES = {
+    Fate.HOLD: State.HELD,
+    Fate.FAIL: State.FAILED,
+    Fate.EXPIRE: State.EXPIRED,
+    Fate.SUPPRESS: State.SUPPRESSED,
+}
 
 
 def stuck(found: Iterable[Stuck]) -> list[Ending]:

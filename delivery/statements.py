@@ -42,6 +42,8 @@ attempt AS (
     JOIN notifications_notification n ON n.id = a.subject_id
 )"""
 
+# `evidence` is for the answer to a call of which a receipt was heard before; where all attempts
+# are written above there is none, and it is not looked for.
 _FACT = f"""{_ROWS}, {_ATTEMPT},
 evidence AS (
   UPDATE notifications_attempt a
@@ -49,6 +51,7 @@ evidence AS (
          payload_sha256 = coalesce(x.payload_sha256, a.payload_sha256),
          provider_message_id = coalesce(x.provider_message_id, a.provider_message_id)
     FROM x WHERE a.id = x.attempt_id AND a.outcome = 'sent'
+     AND (SELECT count(*) FROM attempt) < (SELECT count(*) FROM x)
 ), owed AS (
   DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id
 ), notification AS (
@@ -77,7 +80,7 @@ SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.sent',
 
 SENT = _FACT.format(from_outcomes="'started', 'abandoned'")
 HEARD = _FACT.format(from_outcomes="'started', 'abandoned', 'unknown'")
-"""A receipt also knows of a call whose answer was lost; `evidence` is for its answer after all."""
+"""A receipt also knows of a call whose answer was lost."""
 
 RETRY = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")}
 UPDATE notifications_outboxmessage o

@@ -52,7 +52,8 @@ fresh AS (
 
 _INSERT = """
 WITH {record} r AS MATERIALIZED (
-  SELECT r.*, due_at, ends_at, s.reason AS suppressed FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+  SELECT r.*, due_at, ends_at, 'suppression:' || s.reason AS suppressed
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
@@ -74,11 +75,13 @@ WITH {record} r AS MATERIALIZED (
   SELECT id, %(tenant)s, payload FROM r
 ), notification AS (
   INSERT INTO notifications_notification
-         (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
-          status, reason, settled_at, metadata, generation, cancel_key, scheduled_at, expires_at)
-  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END, suppressed,
-         CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata, 0, cancel_key, scheduled_at, ends_at
+         (id, content_id, tenant_id, mode, channel, recipient, address, subject, category,
+          priority, status, reason, settled_at, metadata, generation, cancel_key, scheduled_at,
+          expires_at)
+  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, decode(address, 'hex'), subject,
+         category, priority, CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
+         suppressed, CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata, 0,
+         cancel_key, scheduled_at, ends_at
     FROM r
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -162,11 +165,9 @@ def accept(
     made = [row["id"] for row in rows]
     status, body = respond(made)
     values = {
-        "tenant": owner.tenant_id,
-        "mode": owner.mode,
-        "rows": _encode(rows),
+        "tenant": owner.tenant_id, "mode": owner.mode, "rows": _encode(rows),
         "ttl": settings.TTL_SECONDS,
-    }
+    }  # fmt: skip
     turns = {(owner.tenant_id, row["ordering_key"]) for row in rows if row["ordering_key"]}
     if key is None:
         _write(values, turns)
@@ -238,13 +239,9 @@ def _write_keyed(values: dict[str, Any], turns: Collection[tuple[UUID, str]]) ->
 
 def _record(key: Key, status: int, body: Any) -> dict[str, Any]:
     return {
-        "record_id": ids.new(),
-        "key": key.text,
-        "fingerprint": key.fingerprint,
-        "status": status,
-        "body": json.dumps(body),
-        "remembered": settings.IDEMPOTENCY_SECONDS,
-    }
+        "record_id": ids.new(), "key": key.text, "fingerprint": key.fingerprint,
+        "status": status, "body": json.dumps(body), "remembered": settings.IDEMPOTENCY_SECONDS,
+    }  # fmt: skip
 
 
 def _row(owner: Owner, request: Request) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Callbacks(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     url: Annotated[str, StringConstraints(pattern="^https?://[!-~]+$")] | None = None
-    secret: str | None = Field(None, repr=False)
+    secret: str | None = Field(None, repr=False, exclude=True)
     news: Annotated[list[News], Field(min_length=1, max_length=100)] = ["delivered"]
     after: float = Field(0, ge=0, le=3_600)
     apart: float = Field(0, ge=0, le=3_600)

@@ -13,6 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="notification",
+            name="address",
+            field=models.BinaryField(max_length=32, null=True),
+        ),
         migrations.CreateModel(
             name="Suppression",
             fields=[

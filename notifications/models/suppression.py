@@ -17,7 +17,7 @@ class Suppression(HotTenantRow):
     """
 
     class Reason(models.TextChoices):
-        """Why; a notification that is not sent because of it has it as its reason."""
+        """Why; `suppression:` and this is the reason of what is not sent because of it."""
 
         HARD_BOUNCE = "hard_bounce"
         COMPLAINT = "complaint"

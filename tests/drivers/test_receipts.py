@@ -276,7 +276,7 @@ def test_mandrill_and_twilio_sign_the_address_too() -> None:
         assert isinstance(drivers[name].receipts(account(name, SECRET), moved), Forged)
 
 
-@pytest.mark.parametrize("off", [-301, 301, -86_400])
+@pytest.mark.parametrize("off", [-301, 330, -86_400])
 def test_an_old_signature_is_no_signature(off: int) -> None:
     request = svix(SIGNED["resend"][0], at=int(time.time()) + off)
     assert isinstance(drivers["resend"].receipts(account("resend", SECRET), request), Forged)

@@ -84,13 +84,15 @@ class TestAccept:
     def test_it_is_recorded_and_nothing_is_owed(self, tenant: Tenant) -> None:
         suppress(tenant.pk, "live", "email", ADA, "complaint")
         [found] = post(tenant, email(recipient="ADA@Recipient.example"))
-        assert (found.status, found.reason) == ("suppressed", "complaint")
+        assert (found.status, found.reason) == ("suppressed", "suppression:complaint")
         assert found.settled_at is not None
         assert found.settled_at >= found.created_at
         assert not OutboxMessage.objects.exists()
         assert not Lane.objects.exists()
         assert types(found) == ["accepted", "suppressed"]
-        assert Event.objects.get(type="notification.suppressed").data == {"reason": "complaint"}
+        assert Event.objects.get(type="notification.suppressed").data == {
+            "reason": "suppression:complaint"
+        }
         assert audit().broken == []
 
     def test_the_answer_is_202_and_the_record_says_it(self, tenant: Tenant, live: Api) -> None:
@@ -98,7 +100,7 @@ class TestAccept:
         said = live.post(email())
         assert said.status == 202
         shown = live.one(said.body["id"])
-        assert (shown["status"], shown["reason"]) == ("suppressed", "hard_bounce")
+        assert (shown["status"], shown["reason"]) == ("suppressed", "suppression:hard_bounce")
         assert shown["attempts"] == []
 
     def test_waiting_for_it_ends_at_once(self, tenant: Tenant, live: Api) -> None:

@@ -82,7 +82,7 @@ class TestStates:
         )  # fmt: skip
         assert Suppression.objects.get().reason == "hard_bounce"
         [again] = post(Tenant.objects.get(), email())
-        assert (again.status, again.reason) == ("suppressed", "hard_bounce")
+        assert (again.status, again.reason) == ("suppressed", "suppression:hard_bounce")
 
     def test_bounced_softly_it_may_be_written_to_again(self, sent, mail):
         keep(mail, [report("bounced", sent)])
