@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import unicodedata
-from collections.abc import Iterable
 from uuid import UUID
 
 import idna
@@ -39,18 +38,6 @@ def digest(tenant_id: UUID, channel: str, address: str) -> bytes:
     """What is kept of an address: another for each tenant, so that lists cannot be compared."""
     payload = tenant_id.bytes + f"{channel}\0{normalised(address)}".encode("utf-8", "replace")
     return keyed(payload, secret=settings.SECRET_KEY, purpose="suppression")
-
-
-def suppressed(tenant_id: UUID, mode: str, channel: str, addresses: Iterable[str]) -> set[str]:
-    """Those of the addresses, as they are spelt, that must not be written to; in one query."""
-    spelt = {address: digest(tenant_id, channel, address) for address in addresses}
-    if not spelt:
-        return set()
-    rows = Suppression.objects.filter(
-        tenant_id=tenant_id, mode=mode, channel=channel, address__in=list(spelt.values())
-    )
-    found = {bytes(kept) for kept in rows.values_list("address", flat=True)}
-    return {address for address, kept in spelt.items() if kept in found}
 
 
 def suppress(

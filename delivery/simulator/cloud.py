@@ -26,7 +26,7 @@ class Cloud:
         self.caller = Caller()
         self._resend = Resend(mailbox, faults, self.caller)
         self._twilio = Twilio(mailbox, faults, self.caller)
-        self._api = Api(mailbox, faults, page)
+        self._api = Api(mailbox, faults, self.caller, page)
 
     def gate(self, request: Request) -> Response | None:
         """Refuse what a web page of somebody else's sent, and what was ordered to be refused."""

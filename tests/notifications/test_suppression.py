@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from delivery.audit import audit
 from hiram.lib import ids
 from notifications.models import Event, Lane, Notification, OutboxMessage, Suppression
-from notifications.suppression import digest, normalised, suppress, suppressed
+from notifications.suppression import digest, normalised, suppress
 from tenants.models import Tenant
 from tests.factories import TenantFactory, email, post
 from tests.notifications.calls import Api, api
@@ -148,14 +148,6 @@ class TestAccept:
         for _ in range(6):  # until every statement is prepared
             live.post(email())
         assert round_trips(lambda: live.post(email())) == 2
-
-
-def test_who_is_suppressed_is_told_as_spelt(tenant: Tenant) -> None:
-    suppress(tenant.pk, "live", "email", ADA, "manual")
-    asked = [*SAME, *OTHERS]
-    assert suppressed(tenant.pk, "live", "email", asked) == set(SAME)
-    assert suppressed(tenant.pk, "test", "email", asked) == set()
-    assert suppressed(tenant.pk, "live", "email", []) == set()
 
 
 def test_eight_who_suppress_at_once_make_one_row(tenant: Tenant) -> None:

@@ -151,6 +151,8 @@ def test_an_address_where_nobody_is(sim):
     order(sim, url=gone.url)
     send_mail(sim)
     assert sim.called_back(1) == [0]
+    said = requests.get(f"{sim.http_url}/callbacks", timeout=10)
+    assert said.json() == {"answers": [0]}
 
 
 @pytest.mark.parametrize(
