@@ -271,7 +271,8 @@ class Driver(Protocol):
         return Unknown("this driver cannot ask")
 
     def receipts(self, account: Account, request: Request) -> list[Report] | Forged | Unreadable:
-        """What a call of the vendor says, after its signature is checked; no call goes out.
+        """What a call of the vendor says, after its signature is checked; no call goes out,
+        unless the vendor wants its subscription confirmed.
 
         Called where the class says `gives_receipts`. Where the vendor signs nothing, or the
         account has no secret to check it by, the caller's own token is the only protection.

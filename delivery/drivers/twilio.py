@@ -8,6 +8,7 @@ takes no key: a 5xx may have been taken, a 429 and a 503 were not processed (err
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping
@@ -250,8 +251,11 @@ def _signature(token: str, url: str, form: list[tuple[str, str]]) -> bytes:
 def _can_call_back(account: Account) -> bool:
     """Whether we have an address that it can call; it refuses a message with one of this machine."""
     own = urlsplit(account.callback_url).hostname
-    there = urlsplit(account.settings.api_url).hostname
-    return bool(own) and (own not in _HERE or there in _HERE)
+    if own not in _HERE:
+        return bool(own)
+    with contextlib.suppress(ValueError):  # of an address that is none, as is said later
+        return urlsplit(account.settings.api_url).hostname in _HERE
+    return False
 
 
 def _messages(account: Account) -> str:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from delivery.driver import Account, Forged, Kind, Report, Request, Unreadable
 from delivery.shelves import drivers
+from tests.drivers.vendor import Canned, Vendor
 
 URL = "https://hiram.example/callbacks/x/prv_1/token"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQ="
@@ -343,3 +344,37 @@ def test_who_gives_receipts() -> None:
 def test_what_is_no_receipt_raises_nothing(name: str, body: bytes) -> None:
     found = drivers[name].receipts(account(name), call(body, SNS))
     assert found == [] or isinstance(found, Unreadable | Forged)
+
+
+def subscription(url: str) -> Request:
+    about = {"Type": "SubscriptionConfirmation", "TopicArn": "arn:x", "SubscribeURL": url}
+    body = json.dumps(about).encode()
+    return call(body, {"x-amz-sns-message-type": "SubscriptionConfirmation"})
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, list), (403, Unreadable), (302, Unreadable)])
+def test_a_subscription_is_confirmed(status: int, kind: type) -> None:
+    with Vendor(Canned(status, headers={"Location": "http://127.0.0.1:9/"})) as sns:
+        ours = account("amazon_ses")
+        ours = replace(ours, settings=replace(ours.settings, api_url=sns.url))
+        found = drivers["amazon_ses"].receipts(ours, subscription(f"{sns.url}/?Token=1"))
+        assert isinstance(found, kind)
+        assert [(asked.method, asked.path) for asked in sns.asked] == [("GET", "/?Token=1")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http://sns.eu-central-1.amazonaws.com/?x=1", "https://sns.eu.amazonaws.com.evil.example/?x",
+     "https://evil.example/?https://sns.eu.amazonaws.com/", "https://sns.x@evil.amazonaws.com/?x",
+     "https://sns.eu.amazonaws.com:22/?x", "file:///etc/passwd", "http://169.254.169.254/?x"],
+)  # fmt: skip
+def test_a_subscription_elsewhere_is_not(url: str) -> None:
+    found = drivers["amazon_ses"].receipts(account("amazon_ses"), subscription(url))
+    assert isinstance(found, Forged)
+
+
+def test_a_subscription_that_cannot_be_read() -> None:
+    header = {"x-amz-sns-message-type": "SubscriptionConfirmation"}
+    for body in (b"", b"[]", b"{}", b"\xff", b"[" * 100_000):
+        found = drivers["amazon_ses"].receipts(account("amazon_ses"), call(body, header))
+        assert isinstance(found, Unreadable)
