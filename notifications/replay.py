@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Count, Min, QuerySet
+from django.db.models.fields.json import KT
 
 from hiram.lib import ids
 from hiram.lib.doorbell import doorbell
 from notifications.accept import Owner, lane_id
-from notifications.models import CLASSES
+from notifications.models import CLASSES, Event, Notification, OutboxMessage
 
 REPLAYED_MOST = 1_000
 """Notifications that one call handles."""
+
+_WAIT = """
+SELECT extract(epoch FROM max(due_at) - statement_timestamp())
+  FROM notifications_outboxmessage WHERE id = ANY(%s)
+"""
 
 # Settle takes the notification before its dead letter, too. The next statement sees what was
 # committed while this one waited, such as a `sent` that came late.
@@ -41,7 +51,7 @@ WITH x AS MATERIALIZED (
    WHERE d.tenant_id = n.tenant_id AND d.notification_id = n.id AND d.closed_at IS NULL
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-  SELECT x.event_id, n.tenant_id, n.id, n.mode, 'notification.replayed', '{}'
+  SELECT x.event_id, n.tenant_id, n.id, n.mode, 'notification.replayed', %(data)s::jsonb
     FROM notification n JOIN x USING (id)
 )
 INSERT INTO notifications_outboxmessage
@@ -54,11 +64,27 @@ RETURNING id
 """
 
 
-def replay(found: Sequence[UUID], *, pause_seconds: float = 0, begun: int = 0) -> list[UUID]:
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a replay has come: the statuses are today's, `owed` those of them still to end."""
+
+    created_at: datetime
+    replayed: int
+    owed: int
+    statuses: dict[str, int]
+
+
+def replay(
+    found: Sequence[UUID],
+    *,
+    pause_seconds: float = 0,
+    begun: int = 0,
+    replay_id: UUID | None = None,
+) -> list[UUID]:
     """Owe these notifications again, those of them that are dead-lettered; which these were.
 
     Each is due `pause_seconds` after the one before it; `begun` have been replayed before these.
-    All in one transaction. A provider that knows keys of idempotency is given a new one, since
+    `replay_id` names what they are a part of, for `progress`. All in one transaction. A provider that knows keys of idempotency is given a new one, since
     the old one would have it repeat its refusal.
 
     Raises:
@@ -82,9 +108,39 @@ def replay(found: Sequence[UUID], *, pause_seconds: float = 0, begun: int = 0) -
                 "ttl": settings.TTL_SECONDS,
                 "pause": pause_seconds,
                 "begun": begun,
+                "data": json.dumps({"replay_id": ids.show("rpl", replay_id)} if replay_id else {}),
             },
         )
         replayed = [row[0] for row in cursor.fetchall()]
     if replayed:
         doorbell.ring()
     return replayed
+
+
+def progress(rows: QuerySet[Notification], replay_id: UUID) -> Progress | None:
+    """What has become of a replay's notifications among these rows; None if it has none."""
+    found = _part_of(rows, replay_id)
+    began = found.aggregate(at=Min("created_at"))["at"]
+    if began is None:
+        return None
+    mine = rows.filter(pk__in=found.values("notification_id"))
+    statuses = mine.order_by().values_list("status").annotate(count=Count("pk"))
+    owed = OutboxMessage.objects.filter(pk__in=mine.values("pk")).count()
+    return Progress(began, mine.count(), owed, dict(statuses))
+
+
+def ahead_seconds(rows: QuerySet[Notification], replay_id: UUID) -> float:
+    """Until the last of a replay's notifications is due; 0 when all are."""
+    found = list(_part_of(rows, replay_id).values_list("notification_id", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_WAIT, [found])
+        (seconds,) = cursor.fetchone()
+    return max(float(seconds or 0), 0.0)
+
+
+def _part_of(rows: QuerySet[Notification], replay_id: UUID) -> QuerySet[Event]:
+    return Event.objects.annotate(part_of=KT("data__replay_id")).filter(
+        type="notification.replayed",
+        part_of=ids.show("rpl", replay_id),
+        notification_id__in=rows.values("pk"),
+    )

@@ -8,6 +8,7 @@ from notifications.api.dead_letters import (
     DeadLettersEndpoint,
     ReplayEndpoint,
     ReplayManyEndpoint,
+    ReplayProgressEndpoint,
 )
 from notifications.api.endpoints import (
     AttemptsEndpoint,
@@ -84,6 +85,11 @@ urlpatterns = [
     path("held/drop", DropManyEndpoint.as_view(), name="held-drop"),
     path("dead-letters", DeadLettersEndpoint.as_view(), name="dead-letters"),
     path("dead-letters/replay", ReplayManyEndpoint.as_view(), name="dead-letters-replay"),
+    path(
+        "dead-letters/replay/<str:replay_id>",
+        ReplayProgressEndpoint.as_view(),
+        name="dead-letters-replay-progress",
+    ),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),

@@ -96,6 +96,9 @@ class Replay(BaseModel):
         None, gt=0, le=1_000, description="At which pace they become due; left out, all at once."
     )
     dry_run: bool = Field(False, description="Only count and name them.")
+    replay_id: str | None = Field(
+        None, max_length=40, description="Go on with this replay: in its count, at its pace."
+    )
 
 
 class Decision(BaseModel):

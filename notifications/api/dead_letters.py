@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import asdict
+from math import ceil
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import paginate, read_parameters, read_query
-from hiram.lib.problems import Problem
+from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import answer, read_json, validate
 from notifications.api import docs
 from notifications.api.bodies import Replay
@@ -17,9 +21,12 @@ from notifications.api.endpoints import OfCaller
 from notifications.api.filters import filtered
 from notifications.models import Attempt, Content, DeadLetter, Notification
 from notifications.record import show_attempt
-from notifications.replay import REPLAYED_MOST, replay
+from notifications.replay import REPLAYED_MOST, ahead_seconds, progress, replay
 
 LAST_ATTEMPTS = 5
+UNKNOWN = FieldError(
+    "/replay_id", "unknown", "You have no such replay: leave it out for a new one."
+)
 FILTERS = ("channel", "recipient", "category", "created_after", "created_before")
 """Of the notification, as in the list of notifications; `reason` is the dead letter's."""
 
@@ -45,7 +52,9 @@ class ReplayManyEndpoint(OfCaller):
         """Owe those again that match, the oldest first."""
         read_parameters(request)
         asked: Replay = validate(Replay, read_json(request))
-        given = asked.model_dump(exclude_none=True, exclude={"per_second", "dry_run"})
+        options = {"per_second", "dry_run", "replay_id"}
+        given = asked.model_dump(exclude_none=True, exclude=options)
+        replay_id = self._part_of(asked.replay_id)
         try:
             letters = open_letters(self.rows, self.caller.tenant_id, given)
         except Problem as error:
@@ -54,8 +63,15 @@ class ReplayManyEndpoint(OfCaller):
         oldest = letters.order_by("notification_id").values_list("notification_id", flat=True)
         found = list(oldest[:REPLAYED_MOST])
         pause = 1 / asked.per_second if asked.per_second else 0
-        done = found if asked.dry_run else replay(found, pause_seconds=pause)
+        if asked.dry_run:
+            done = found
+        else:
+            ahead = ahead_seconds(self.rows, replay_id) if asked.replay_id and pause else 0
+            begun = 1 + ceil(ahead / pause) if ahead else 0
+            done = replay(found, pause_seconds=pause, begun=begun, replay_id=replay_id)
+        is_part = asked.replay_id or (done and not asked.dry_run)
         body = {
+            "id": ids.show("rpl", replay_id) if is_part else None,
             "dry_run": asked.dry_run,
             "matched": matched,
             "replayed": 0 if asked.dry_run else len(done),
@@ -63,6 +79,37 @@ class ReplayManyEndpoint(OfCaller):
             "has_more": matched > len(found),
         }
         return answer(body, 200 if asked.dry_run else 202)
+
+    def _part_of(self, shown: str | None) -> UUID:
+        """The id of the replay to go on with, or a new one.
+
+        Raises:
+            Problem: 422, the caller has no such replay.
+        """
+        if shown is None:
+            return ids.new()
+        with suppress(ids.MalformedId):
+            replay_id = ids.parse("rpl", shown)
+            if progress(self.rows, replay_id):
+                return replay_id
+        raise Problem("invalid", errors=[UNKNOWN])
+
+
+class ReplayProgressEndpoint(OfCaller):
+    """`/v1/dead-letters/replay/{id}`."""
+
+    @docs.replay_progress
+    def get(self, request: HttpRequest, replay_id: str) -> HttpResponse:
+        """What has become of its notifications."""
+        read_parameters(request)
+        with suppress(ids.MalformedId):
+            if found := progress(self.rows, ids.parse("rpl", replay_id)):
+                return answer(
+                    {"id": replay_id}
+                    | asdict(found)
+                    | {"created_at": rfc3339.show(found.created_at)}
+                )
+        raise Problem("not-found")
 
 
 class ReplayEndpoint(OfCaller):

@@ -22,6 +22,7 @@ from notifications.api.shapes import (
     NotificationPage,
     NotificationRecord,
     Replayed,
+    ReplayProgress,
 )
 from notifications.api.waiting import WAIT_SECONDS
 from notifications.cancel import CANCELED_MOST
@@ -206,7 +207,7 @@ replay = extend_schema(
 replay_many = extend_schema(
     operation_id="replayDeadLetters",
     summary="Replay what failed, by filter",
-    description="The oldest first, 1,000 a call at most; `has_more` says whether to call again.",
+    description="The oldest first, 1,000 a call at most; with `has_more`, call again, with the answer's `id` as `replay_id`.",
     tags=_TAGS,
     request=Replay,
     responses={
@@ -216,6 +217,17 @@ replay_many = extend_schema(
     examples=[
         OpenApiExample("Slowly", {"reason": "bad_account", "per_second": 5}, request_only=True)
     ],
+)
+replay_progress = extend_schema(
+    operation_id="getReplay",
+    summary="See how far a replay has come",
+    tags=_TAGS,
+    parameters=[
+        OpenApiParameter(
+            "replay_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="`rpl_...`"
+        )
+    ],
+    responses={200: ReplayProgress},
 )
 release = extend_schema(
     operation_id="releaseNotification",

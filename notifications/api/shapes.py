@@ -192,11 +192,24 @@ class DeadLetterPage(BaseModel):
 class Replayed(BaseModel):
     """What is owed again, or would be."""
 
+    id: str | None = Field(
+        description="Of the replay, `rpl_...`; null when there was nothing to do."
+    )
     dry_run: bool
     matched: int = Field(description="Dead letters that match, before the call.")
     replayed: int
     data: list[NotificationId] = Field(description="The oldest of them; 1,000 a call at most.")
     has_more: bool = Field(description="More match than one call handles: repeat it.")
+
+
+class ReplayProgress(BaseModel):
+    """How far a replay has come."""
+
+    id: str
+    created_at: Moment
+    replayed: int = Field(description="Notifications that are part of it.")
+    owed: int = Field(description="Those of them that have not ended yet.")
+    statuses: dict[str, int] = Field(description="How many have which status now.")
 
 
 class AcceptedItem(BaseModel):

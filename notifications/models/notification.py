@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 
 from notifications.states import OWED, SETTLED, STORED
@@ -135,6 +136,11 @@ class Event(HotTenantRow):
         indexes = [
             models.Index("notification_id", name="event_by_notification"),
             models.Index("tenant", "transaction", "id", name="event_feed"),
+            models.Index(
+                KT("data__replay_id"),
+                name="event_by_replay",
+                condition=models.Q(type="notification.replayed"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,13 +17,14 @@ from tests.chaos.seconds import Seconds
 class Blow:
     """One fault: when (seconds after the first), what, how many calls were open that it can have
     cut off from their record, and after how many seconds a fresh notification was accepted and
-    delivered."""
+    delivered; then, in a patient run, what the audit found broken."""
 
     at: float
     name: str
     in_flight: int
     accepted: float = 0
     delivered: float = 0
+    broken: dict[str, int] = field(default_factory=dict)
 
 
 def every_kind(scene: Scene) -> dict[str, Callable[[], int]]:
@@ -41,6 +42,7 @@ class Nemesis:
 
     scene: Scene
     faults: Mapping[str, Callable[[], int]]
+    audits: bool = False
     blows: list[Blow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ class Nemesis:
                 blow = Blow(began - self._began, name, self.faults[name]())
                 self.blows.append(blow)
                 blow.accepted, blow.delivered = self.scene.passes()
+                if self.audits:
+                    blow.broken = self.scene.broken()
 
     @property
     def kinds(self) -> list[str]:

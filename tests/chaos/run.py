@@ -92,7 +92,7 @@ def play(instance: Instance, form: Form, faults: Faults, seed: int) -> tuple[Nem
         tenant.provider()
     chance = random.Random(seed)  # noqa: S311 - to be repeated
     scene = Scene(instance, probe, LEASE_SECONDS, form.away, chance)
-    nemesis = Nemesis(scene, faults(scene))
+    nemesis = Nemesis(scene, faults(scene), audits=form.patient)
     # So that calls are open when the blows fall, and some are tried again.
     slow = {"target": "smtp", "kind": "slow", "seconds": 0.6, "probability": 0.5, "seed": seed}
     refuse = {"target": "smtp", "kind": "status", "code": 451, "probability": 0.02, "seed": seed}
@@ -121,6 +121,7 @@ def judge(form: Form, nemesis: Nemesis, load: Load, ledger: Ledger) -> None:
     assert in_flight > 0, "no call was open at any kill: nothing was tried"
     assert load.troubles, "no request was disturbed: nothing was tried"
     assert ledger.accepted >= form.notifications
+    assert [blow for blow in nemesis.blows if blow.broken] == []
     assert load.defects == []
     assert ledger.findings == []
     assert ledger.duplicates <= in_flight

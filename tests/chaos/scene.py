@@ -128,6 +128,13 @@ class Scene:
         assert row is not None
         return row[0]
 
+    def broken(self) -> dict[str, int]:
+        """Which invariants `manage.py audit` finds broken now, and by how many rows."""
+        found: dict[str, int] = json.loads(self.instance.manage("audit", "--json").stdout)[
+            "broken_counts"
+        ]
+        return found
+
     @contextmanager
     def beside(self, *words: str, **environ: str) -> Iterator[int]:
         """Inside, one more process of Celery runs in this instance; its id."""

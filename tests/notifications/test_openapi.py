@@ -44,7 +44,7 @@ class TestDocument:
             "/v1/handshake", "/v1/drivers", "/v1/providers", "/v1/providers/{provider_id}",
             "/v1/providers/{provider_id}/test", "/v1/notifications", "/v1/notifications/batch",
             "/v1/notifications/{notification_id}", "/v1/notifications/{notification_id}/attempts",
-            "/v1/notifications/{notification_id}/cancel", "/v1/cancel", "/v1/dead-letters", "/v1/dead-letters/replay",
+            "/v1/notifications/{notification_id}/cancel", "/v1/cancel", "/v1/dead-letters", "/v1/dead-letters/replay", "/v1/dead-letters/replay/{replay_id}",
             "/v1/notifications/{notification_id}/replay", "/v1/notifications/{notification_id}/release",
             "/v1/notifications/{notification_id}/drop", "/v1/held/release", "/v1/held/drop",
             "/v1/policies", "/v1/policies/{category}", "/v1/suppressions",

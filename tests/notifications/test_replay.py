@@ -16,7 +16,7 @@ from delivery.driver import Failed, Fault, Sent
 from delivery.settle import settle
 from delivery.verdict import Result
 from delivery.work import Work
-from hiram.lib import ids
+from hiram.lib import ids, rfc3339
 from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
 from notifications.replay import replay
 from tenants.models import Tenant
@@ -201,10 +201,42 @@ def test_replay_by_filter_at_a_pace_after_a_dry_run(tenant: Tenant) -> None:
     assert audit().broken == []
 
 
+def test_a_replay_in_parts_is_one_and_says_how_far_it_is(tenant: Tenant) -> None:
+    failed(tenant, *[email(category="marketing")] * 2, email())
+    caller, path = api(tenant), f"{LETTERS}/replay"
+    part = caller.post({"category": "marketing", "per_second": 0.1}, path).body
+    assert audit().broken == []
+    rest = caller.post({"per_second": 0.1, "replay_id": part["id"]}, path).body
+    assert (rest["id"], rest["replayed"]) == (part["id"], 1)
+    due = list(OutboxMessage.objects.order_by("due_at").values_list("due_at", flat=True))
+    assert [round((at - due[0]).total_seconds()) for at in due] == [0, 10, 20]
+    said = caller.get(f"{path}/{part['id']}").body
+    assert said.pop("created_at") < rfc3339.show(timezone.now())
+    assert said == {"id": part["id"], "replayed": 3, "owed": 3, "statuses": {"accepted": 3}}
+    settle(call(Sent(code="250")))
+    said = caller.get(f"{path}/{part['id']}").body
+    assert (said["owed"], said["statuses"]) == (2, {"accepted": 2, "sent": 1})
+    assert caller.post({}, path).body["id"] is None
+    assert caller.post({"dry_run": True}, path).body["id"] is None
+
+
+def test_nobody_sees_or_adds_to_anothers_replay(tenant: Tenant) -> None:
+    failed(tenant)
+    path = f"{LETTERS}/replay"
+    mine = api(tenant).post({}, path).body["id"]
+    assert api(tenant, scopes=("notifications:write",)).get(f"{path}/{mine}").status == 403
+    for stranger in (api(TenantFactory.create()), api(tenant, "test")):
+        for name in (mine, ids.show("rpl", ids.new()), mine.replace("rpl", "ntf")):
+            assert stranger.get(f"{path}/{name}").status == 404
+            said = stranger.post({"replay_id": name}, path)
+            assert (said.status, said.errors) == (422, [("/replay_id", "unknown")])
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({"per_second": 0}, "/per_second"),
+        ({"replay_id": "rpl_1"}, "/replay_id"),
         ({"category": "x"}, "/category"),
         ({"everything": True}, "/everything"),
         ({"dry_run": "yes"}, "/dry_run"),

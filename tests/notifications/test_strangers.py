@@ -13,7 +13,7 @@ from hiram.lib import ids
 from hiram.openapi import document
 from notifications import webhooks
 from notifications.accept import Owner
-from notifications.models import Notification, Suppression
+from notifications.models import Event, Notification, Suppression
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
@@ -224,6 +224,20 @@ BODIES = {
 }
 
 
+def replayed(tenant: Tenant, shown_id: str) -> str:
+    """The id of a replay of this notification."""
+    replay_id = ids.new()
+    Event.objects.create(
+        pk=ids.new(),
+        tenant=tenant,
+        mode="live",
+        type="notification.replayed",
+        notification_id=ids.parse("ntf", shown_id),
+        data={"replay_id": ids.show("rpl", replay_id)},
+    )
+    return ids.show("rpl", replay_id)
+
+
 def body_of(operation: dict[str, Any]) -> Any:
     return BODIES[operation["operationId"]] if "requestBody" in operation else b""
 
@@ -240,10 +254,12 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     known = {
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
         "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
+        "replay_id": replayed(tenant, mine),
     }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
         "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
+        "replay_id": ids.show("rpl", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -267,6 +283,7 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         category="marketing",
         suppression_id="sup_" + "0" * 26,
         webhook_id="whk_" + "0" * 26,
+        replay_id="rpl_" + "0" * 26,
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))

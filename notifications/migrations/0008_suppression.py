@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0006_webhooks"),
+        ("notifications", "0007_replays"),
         ("tenants", "0002_policies_and_limits"),
     ]
 
