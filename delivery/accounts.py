@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from typing import Any
 
+from delivery.callback_url import callback_url
 from delivery.driver import Account, Driver, Message
 from delivery.shelves import drivers
 from hiram.lib.findings import MOST
@@ -37,7 +38,16 @@ def account(provider: Provider) -> Account:
         revision=provider.updated_at.isoformat(),
         settings=_filled(driver.settings, provider.settings),
         credentials=_filled(driver.credentials, provider.open()),
+        callback_url=reports_to(provider) or "",
     )
+
+
+def reports_to(provider: Provider) -> str | None:
+    """Where its vendor is to report to; None for a driver that gets no receipts."""
+    driver = drivers.get(provider.driver)
+    if driver is None or not driver.gives_receipts:
+        return None
+    return callback_url(provider.driver, provider.pk)
 
 
 def check(

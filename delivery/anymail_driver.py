@@ -22,6 +22,7 @@ from anymail.message import AnymailMessage, AnymailRecipientStatus
 from anymail.utils import parse_single_address
 from urllib3.filepost import encode_multipart_formdata
 
+from delivery.anymail_receipts import AnymailReceipts
 from delivery.driver import (
     Account,
     Answer,
@@ -60,10 +61,10 @@ class MailSettings:
     )
 
 
-_COMMON = frozenset(item.name for item in fields(MailSettings))
+_NOT_THE_BACKENDS = {item.name for item in fields(MailSettings)} | {"webhook_secret"}
 
 
-class AnymailDriver(HttpDriver):
+class AnymailDriver(AnymailReceipts, HttpDriver):
     """Base of the drivers over anymail's backends."""
 
     channel: ClassVar[str] = "email"
@@ -110,7 +111,7 @@ class AnymailDriver(HttpDriver):
         options: dict[str, Any] = dict(self.options)
         for declared in (account.settings, account.credentials):
             for item in fields(declared):
-                if item.name not in _COMMON:
+                if item.name not in _NOT_THE_BACKENDS:
                     options[item.name] = getattr(declared, item.name) or None
         return options
 

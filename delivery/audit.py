@@ -38,6 +38,8 @@ NOTIFICATION_CHECKS = {
     "failed_without_dead_letter": "n.status = 'failed' AND NOT EXISTS (SELECT FROM"
     " notifications_deadletter d WHERE d.tenant_id = n.tenant_id"
     " AND d.notification_id = n.id AND d.closed_at IS NULL)",
+    "reported_but_not_sent": "n.status IN ('bounced', 'complained') AND n.sent_at IS NULL",
+    "delivered_without_time": "n.status = 'delivered' AND n.delivered_at IS NULL",
     "row_of_another_tenant": "EXISTS (SELECT FROM notifications_attempt a"
     " WHERE a.subject_id = n.id AND a.tenant_id <> n.tenant_id) OR EXISTS (SELECT FROM"
     " notifications_event e WHERE e.notification_id = n.id AND e.tenant_id <> n.tenant_id)",
@@ -72,6 +74,15 @@ ATTEMPT_CHECKS = {
     " WHERE o.id = a.subject_id AND o.fence = a.fence AND o.due_at > now())",
 }
 
+RECEIPT_CHECKS = {
+    "receipt_applied_to_anothers_attempt": "r.applied_at IS NOT NULL AND EXISTS (SELECT FROM"
+    " notifications_attempt a WHERE a.id = r.attempt_id"
+    " AND a.provider_id IS DISTINCT FROM r.provider_id)",
+    "receipt_of_a_call_that_is_still_in_doubt": "r.applied_at IS NOT NULL"
+    " AND r.kind <> 'rejected' AND EXISTS (SELECT FROM notifications_attempt a"
+    " WHERE a.id = r.attempt_id AND a.outcome IN ('unknown', 'abandoned') AND NOT a.shadow)",
+}
+
 WALKS = (
     (
         "ntf",
@@ -87,6 +98,7 @@ WALKS = (
     ),
     ("ntf", "o", "notifications_outboxmessage o", OUTBOX_CHECKS),
     ("att", "a", "notifications_attempt a", ATTEMPT_CHECKS),
+    ("rct", "r", "delivery_receipt r", RECEIPT_CHECKS),
 )
 """For each table: the prefix its ids are shown with, its alias, what is read, the checks."""
 

@@ -31,7 +31,7 @@ _LOAD = """
 SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
        extract(epoch FROM now() - n.scheduled_at)::float,
        extract(epoch FROM n.expires_at - greatest(n.created_at, n.scheduled_at))::float,
-       c.payload::text,
+       'suppression:' || s.reason, c.payload::text,
        jsonb_build_object('retry_steps_seconds', p.retry_steps_seconds,
                           'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
                           'send_within_seconds', p.send_within_seconds)::text,
@@ -40,6 +40,8 @@ SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.categ
   FROM notifications_notification n
   JOIN notifications_content c ON c.id = n.content_id
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
+  LEFT JOIN notifications_suppression s ON s.tenant_id = n.tenant_id AND s.mode = n.mode
+        AND s.channel = n.channel AND s.address = n.address
  WHERE n.id = ANY(%s)
 """
 
@@ -119,8 +121,10 @@ def _messages(claims: Sequence[Claim]) -> list[Work | Stuck]:
 def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
         return Stuck(claim, "content_gone", Fate.FAIL)
-    mode, channel, recipient, generation, created_at, category, late, lifetime, *texts = row
-    payload, decided, attempts = (json.loads(text or "[]") for text in texts)
+    mode, channel, recipient, generation, created_at, category, late, lifetime = row[:8]
+    payload, decided, attempts = (json.loads(text or "[]") for text in row[9:])
+    if row[8]:
+        return _suppressed(claim, row[8], attempts)
     rules = policy(category, decided)
     if late is not None and not attempts and rules.misses(late):
         return Stuck(claim, "missed_run", Fate.EXPIRE)
@@ -164,6 +168,12 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
         message=composed,
         asks_first=asks_first,
     )
+
+
+def _suppressed(claim: Claim, reason: str, attempts: list[tuple[str, str | None, int]]) -> Stuck:
+    # Of what a provider may have, it cannot be said that it was not sent.
+    left = any(outcome in DOUBTFUL for outcome, _, _ in attempts)
+    return Stuck(claim, reason, Fate.FAIL if left else Fate.SUPPRESS)
 
 
 def _past(attempts: list[tuple[str, str | None, int]], released_fence: int) -> Past:

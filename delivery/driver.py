@@ -85,6 +85,70 @@ class Missing:
 Answer = Sent | Failed | Unknown
 
 
+class Kind(StrEnum):
+    """What a provider reports of a message that it has, or had.
+
+    accepted: it has taken it, and nothing more. deferred: it tries again by itself. rejected: it
+    took it and then would not send it. opened and clicked are as far as it can see.
+    """
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    REJECTED = "rejected"
+    OPENED = "opened"
+    CLICKED = "clicked"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A provider's call to us. Header names are in lower case; `url` is the whole public one."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One thing that a provider's call says of one message to one recipient.
+
+    `echo` is our own `attempt_id` or `key` of the message where the vendor gives it back.
+    `event_id` is the same however often the vendor repeats the call, or empty. `hard` says of a
+    bounce that the address can never be reached. `recipient` is empty where the vendor does not
+    say which of several it was. `raw` is the vendor's own form of this report.
+    """
+
+    kind: Kind
+    provider_message_id: str = ""
+    echo: str = ""
+    event_id: str = ""
+    at: datetime | None = None
+    recipient: str = ""
+    hard: bool = False
+    code: str = ""
+    description: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """The call does not bear the vendor's signature, or an old one."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The call is not in the vendor's form."""
+
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One file of an e-mail; `content` is the decoded bytes."""
@@ -126,13 +190,14 @@ class Account:
     """One provider account of a tenant, opened for one call: declared fields, secrets in clear.
 
     `id` keys reused connections; a changed account gets another `revision`, so that a connection
-    opened with old credentials is never reused.
+    opened with old credentials is never reused. `callback_url` is where its vendor may report to.
     """
 
     id: str
     revision: str
     settings: Any
     credentials: Any
+    callback_url: str = ""
 
     def __repr__(self) -> str:
         return f"Account({self.id})"
@@ -204,6 +269,15 @@ class Driver(Protocol):
         cannot be told now.
         """
         return Unknown("this driver cannot ask")
+
+    def receipts(self, account: Account, request: Request) -> list[Report] | Forged | Unreadable:
+        """What a call of the vendor says, after its signature is checked; no call goes out,
+        unless the vendor wants its subscription confirmed.
+
+        Called where the class says `gives_receipts`. Where the vendor signs nothing, or the
+        account has no secret to check it by, the caller's own token is the only protection.
+        """
+        return Unreadable("this driver gets no receipts")
 
     def payload(self, account: Account, message: Message) -> bytes:
         """The exact bytes that `send` would hand over, without secrets: hashed as evidence.

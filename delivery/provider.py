@@ -94,6 +94,9 @@ class ShownProvider(BaseModel):
     max_per_second: float | None
     max_in_flight: int | None
     enabled: bool
+    callback_url: str | None = Field(
+        description="Where the vendor is to report what became of messages; null where it cannot."
+    )
     status: str = Field(
         description="usable; degraded: it gets less than its part; paused: until it is changed;"
         " disabled"

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
 
-from delivery.accounts import check
+from delivery.accounts import check, reports_to
 from delivery.models import ProviderHealth
 from delivery.provider import NewProvider, ProviderChange, ShownProvider
 from delivery.shelves import drivers
@@ -87,6 +87,7 @@ def show(provider: Provider) -> dict[str, Any]:
         max_per_second=provider.max_per_second,
         max_in_flight=provider.max_in_flight,
         enabled=provider.enabled,
+        callback_url=reports_to(provider),
         status=status,
         reason=reason,
         detail=detail,

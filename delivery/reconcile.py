@@ -12,6 +12,7 @@ from django.db import connection
 
 from delivery import health, receivers, worker
 from delivery.claim import COLUMNS, Claim
+from delivery.receive import forget
 from delivery.settle import end, expired
 from notifications import ordering
 from notifications.accept import Owner, lane_id
@@ -71,7 +72,7 @@ def abandon() -> int:
 
 def reconcile() -> dict[str, int]:
     """Repair owed notifications without an outbox row, expire what waits in paused lanes, and
-    forget old idempotency keys; how many of each. A repair is an alarm: it must never be needed.
+    forget old idempotency keys and receipts; how many of each. A repair is an alarm: it must never be needed.
     """
     repaired = _repair()
     if repaired:
@@ -86,7 +87,7 @@ def reconcile() -> dict[str, int]:
         logger.critical("ordering keys had no due notification; mended: %d", unwoken)
     with connection.cursor() as cursor:
         cursor.execute(_FORGET)
-        forgotten = int(cursor.rowcount)
+        forgotten = int(cursor.rowcount) + forget()
     return {"repaired": repaired, "expired": len(overdue), "forgotten": forgotten}
 
 

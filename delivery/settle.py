@@ -17,13 +17,14 @@ from django.db import connection, transaction
 
 from delivery.claim import Claim
 from delivery.route import pause
+from delivery.statements import END, HEARD, HOLD, LOCKS, PARK, RETRY, SENT
 from delivery.verdict import EMPTY, Result, pauses, verdict
 from delivery.work import Fate, Stuck
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.telemetry import metrics
 from notifications import ordering
-from notifications.states import State, before
+from notifications.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,22 @@ def settle(results: Sequence[Result]) -> None:
         # A `sent` that comes late finds no outbox row to wait at, while a replay makes one anew.
         _lock("notification", sent)
         ordering.lock(turns)
-        _run(_SENT, sent)
-        _run(_RETRY, [row for row in rows if row["verdict"] == "retry"])
-        _run(_HOLD, [row for row in rows if row["verdict"] == "hold"])
-        _run(_END, [row for row in rows if row["verdict"] == "end"])
+        _run(SENT, sent)
+        _run(RETRY, [row for row in rows if row["verdict"] == "retry"])
+        _run(HOLD, [row for row in rows if row["verdict"] == "hold"])
+        _run(END, [row for row in rows if row["verdict"] == "end"])
         ordering.wake(turns)
     for result, row in zip(results, rows, strict=True):
         _count(result, row)
+
+
+def heard(rows: Sequence[dict[str, Any]]) -> None:
+    """Write that a provider has these, because it said so by itself.
+
+    It is the same fact as a late `sent`. The caller's transaction has locked the outbox rows, then
+    the notifications, then the ordering keys, and wakes these.
+    """
+    _run(HEARD, list(rows))
 
 
 def _count(result: Result, row: dict[str, Any]) -> None:
@@ -91,10 +101,10 @@ def end(endings: Sequence[Ending]) -> None:
     with _transaction():
         _lock("outboxmessage", [*waiting, *parked, *held, *ended])
         ordering.lock(turns)
-        _run(_RETRY, waiting)
-        _run(_PARK, parked)
-        _run(_HOLD, held)
-        _run(_END, ended)
+        _run(RETRY, waiting)
+        _run(PARK, parked)
+        _run(HOLD, held)
+        _run(END, ended)
         ordering.wake(turns)
 
 
@@ -103,7 +113,12 @@ def _turns(ended: Iterable[Claim]) -> set[tuple[UUID, str]]:
     return {(claim.tenant_id, claim.ordering_key) for claim in ended if claim.ordering_key}
 
 
-_FATES = {Fate.HOLD: State.HELD, Fate.FAIL: State.FAILED, Fate.EXPIRE: State.EXPIRED}
+_FATES = {
+    Fate.HOLD: State.HELD,
+    Fate.FAIL: State.FAILED,
+    Fate.EXPIRE: State.EXPIRED,
+    Fate.SUPPRESS: State.SUPPRESSED,
+}
 
 
 def stuck(found: Iterable[Stuck]) -> list[Ending]:
@@ -154,134 +169,10 @@ def _lock(table: str, rows: Sequence[dict[str, Any]]) -> None:
     # Outbox rows first and in one order, as cancel does: no deadlock between the two.
     if rows:
         with connection.cursor() as cursor:
-            cursor.execute(_LOCKS[table], [sorted(row["id"] for row in rows)])
+            cursor.execute(LOCKS[table], [sorted(row["id"] for row in rows)])
 
 
 def _run(statement: str, rows: list[dict[str, Any]]) -> None:
     if rows:
         with connection.cursor() as cursor:
             cursor.execute(statement, [json.dumps(rows, default=str)])
-
-
-_LOCKS = {
-    table: f"SELECT FROM notifications_{table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
-    for table in ("outboxmessage", "notification")
-}
-
-_ROWS = """
-WITH x AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset(%s::jsonb) AS x(
-    id uuid, fence bigint, attempt_id uuid, event_ids uuid[], lane_id uuid, provider_id uuid,
-    provider_name text, driver text, outcome text, fault text, code text, enhanced_code text,
-    error text, response text, provider_message_id text, payload_sha256 text, copies jsonb,
-    wait float,
-    counts smallint, status text, reason text)
-)"""
-
-_ATTEMPT = """
-attempt AS (
-  UPDATE notifications_attempt a
-     SET outcome = x.outcome, finished_at = clock_timestamp(), fault = x.fault, code = x.code,
-         enhanced_code = x.enhanced_code, error = x.error, copies = x.copies,
-         response = x.response,
-         provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256
-    FROM x WHERE a.id = x.attempt_id AND a.outcome IN ({from_outcomes})
-  RETURNING a.subject_id, a.tenant_id, a.id, a.number, a.outcome
-), attempted AS (
-  INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-  SELECT x.event_ids[1], a.tenant_id, n.id, n.mode, 'notification.attempted',
-         jsonb_build_object('attempt_id', a.id, 'number', a.number, 'outcome', a.outcome,
-                            'fault', x.fault, 'provider', x.provider_name)
-    FROM attempt a JOIN x ON x.attempt_id = a.id
-    JOIN notifications_notification n ON n.id = a.subject_id
-)"""
-
-_SENT = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started', 'abandoned'")},
-owed AS (
-  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id
-), notification AS (
-  UPDATE notifications_notification n
-     SET status = 'sent', reason = NULL, sent_at = clock_timestamp(),
-         settled_at = coalesce(n.settled_at, clock_timestamp()), provider_id = x.provider_id,
-         provider_name = x.provider_name, driver = x.driver,
-         provider_message_id = x.provider_message_id
-    FROM x WHERE n.id = x.id AND n.status IN ({", ".join(f"'{s}'" for s in before(State.SENT))})
-  RETURNING n.id, n.tenant_id, n.mode
-), webhook AS (
-  UPDATE notifications_webhookdelivery w
-     SET status = 'sent', reason = NULL, settled_at = coalesce(w.settled_at, clock_timestamp())
-    FROM x WHERE w.id = x.id AND w.status <> 'sent'
-  RETURNING w.id, w.tenant_id
-), revived AS (
-  UPDATE notifications_deadletter d SET closed_at = now()
-    FROM (SELECT id, tenant_id FROM notification UNION ALL SELECT * FROM webhook) n
-   WHERE d.tenant_id = n.tenant_id AND d.notification_id = n.id AND d.closed_at IS NULL
-)
-INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.sent',
-       jsonb_build_object('provider', x.provider_name, 'driver', x.driver)
-  FROM notification n JOIN x USING (id)
-"""
-
-_RETRY = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")}
-UPDATE notifications_outboxmessage o
-   SET due_at = least(clock_timestamp() + make_interval(secs => x.wait), o.expires_at),
-       leased_by = NULL, tries = o.tries + x.counts, claims = 0
-  FROM x WHERE o.id = x.id AND o.fence = x.fence
-"""
-
-_HOLD = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
-owed AS (
-  UPDATE notifications_outboxmessage o
-     SET due_at = o.expires_at, leased_by = NULL, tries = o.tries + x.counts, claims = 0
-    FROM x WHERE o.id = x.id AND o.fence = x.fence
-  RETURNING o.id
-), notification AS (
-  UPDATE notifications_notification n SET status = 'held', reason = x.reason
-    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled')
-  RETURNING n.id, n.tenant_id, n.mode
-)
-INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.held',
-       jsonb_build_object('reason', x.reason)
-  FROM notification n JOIN x USING (id)
-"""
-
-_END = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
-owed AS (
-  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id AND o.fence = x.fence
-  RETURNING o.id
-), notification AS (
-  UPDATE notifications_notification n
-     SET status = x.status, reason = x.reason, settled_at = clock_timestamp(),
-         provider_id = x.provider_id, provider_name = x.provider_name, driver = x.driver
-    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled', 'held')
-  RETURNING n.id, n.tenant_id, n.mode, n.status
-), webhook AS (
-  UPDATE notifications_webhookdelivery w
-     SET status = x.status, reason = x.reason, settled_at = clock_timestamp()
-    FROM x JOIN owed USING (id) WHERE w.id = x.id AND w.status = 'accepted'
-  RETURNING w.id, w.tenant_id, w.status
-), letter AS (
-  INSERT INTO notifications_deadletter (id, tenant_id, notification_id, reason, detail)
-  SELECT gen_random_uuid(), n.tenant_id, n.id, x.reason, coalesce(x.error, '')
-    FROM (SELECT id, tenant_id, status FROM notification UNION ALL SELECT * FROM webhook) n
-    JOIN x USING (id) WHERE n.status = 'failed'
-  ON CONFLICT DO NOTHING
-)
-INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.' || n.status,
-       jsonb_build_object('reason', x.reason)
-  FROM notification n JOIN x USING (id)
-"""
-
-_PARK = f"""{_ROWS}, lane AS (
-  UPDATE notifications_lane l
-     SET paused_at = now(), reason = x.reason,
-         resume_at = now() + make_interval(secs => x.wait)
-    FROM (SELECT lane_id, min(reason) AS reason, max(wait) AS wait FROM x GROUP BY lane_id) x
-   WHERE l.id = x.lane_id AND l.paused_at IS NULL
-)
-UPDATE notifications_outboxmessage o SET due_at = clock_timestamp(), leased_by = NULL, claims = 0
-  FROM x WHERE o.id = x.id AND o.fence = x.fence
-"""

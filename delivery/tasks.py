@@ -25,6 +25,7 @@ from django.db.backends.signals import connection_created
 from kombu.exceptions import KombuError
 
 from delivery import reconcile as reconciling
+from delivery.apply import apply
 from delivery.deliver import Delivery
 from delivery.relay import relay as look
 from delivery.shelves import drivers
@@ -38,6 +39,9 @@ TICK_SECONDS = 240
 """How long one tick claims on; then the worker may be recycled."""
 
 WATCHDOG_SECONDS = 5
+APPLYING_SECONDS = 0.5
+"""How long receipts may keep the relay from its next look."""
+
 BEAT_KEY = "hiram:beat"
 
 
@@ -106,6 +110,19 @@ def abandon() -> None:
     reconciling.abandon()
 
 
+@shared_task(name="hiram.receipts")
+def receipts() -> None:
+    """Apply what providers have reported."""
+    try:
+        until = time.monotonic() + APPLYING_SECONDS
+        while apply() and time.monotonic() < until:
+            pass
+    except (DatabaseError, InterfaceError) as error:
+        # What was not applied is still due.
+        logger.warning("cannot apply receipts: %s", type(error).__name__)
+        connection.close()
+
+
 @shared_task(name="hiram.reconcile")
 def reconcile() -> None:
     """See `delivery.reconcile`."""
@@ -170,6 +187,7 @@ def sweep() -> None:
     """What the relay's process does when no tick comes: the upkeep, without the broker."""
     _watched.looked()
     look()
+    apply()
     reconciling.abandon()
 
 

@@ -98,6 +98,7 @@ class Fate(StrEnum):
     HOLD = "hold"
     FAIL = "fail"
     EXPIRE = "expire"
+    SUPPRESS = "suppress"
 
 
 @dataclass(frozen=True, slots=True)

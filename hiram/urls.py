@@ -12,8 +12,9 @@ from django.views import defaults
 import delivery.urls
 import notifications.urls
 import tenants.urls
+from delivery.callbacks import CallbackEndpoint
 from hiram.lib.rest import problem_view
-from hiram.lib.shortcut import PREFIX
+from hiram.lib.shortcut import PREFIXES
 from hiram.openapi import Docs, DocumentEndpoint
 from hiram.problem_pages import problem, problem_list
 
@@ -27,6 +28,11 @@ _api = [
 
 urlpatterns = [
     path("v1/", include(_api)),
+    path(
+        "callbacks/<str:driver>/<str:provider_id>/<str:token>",
+        CallbackEndpoint.as_view(),
+        name="callback",
+    ),
     path("docs/", Docs.as_view(), name="docs"),
     path("problems/", problem_list, name="problems"),
     path("problems/<slug:code>", problem, name="problem"),
@@ -39,7 +45,7 @@ def _handler(code: str, page: Callable[..., HttpResponseBase]) -> Callable[..., 
     refuse = problem_view(code)
 
     def handle(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.path_info.startswith(PREFIX):
+        if request.path_info.startswith(PREFIXES):
             return refuse(request)
         return page(request, *args, **kwargs)
 

@@ -30,6 +30,7 @@ from notifications.idempotency import Answer, InProgress, Key, recall, remembere
 from notifications.models import CLASSES
 from notifications.shelves import channels
 from notifications.states import State
+from notifications.suppression import digest
 from tenants.models import Provider, Tenant
 
 logger = logging.getLogger(__name__)
@@ -51,42 +52,51 @@ fresh AS (
 
 _INSERT = """
 WITH {record} r AS MATERIALIZED (
-  SELECT r.*, due_at, ends_at FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+  SELECT r.*, due_at, ends_at, 'suppression:' || s.reason AS suppressed
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
-    scheduled_event_id uuid, cancel_key text, ordering_key text)
-  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
+    second_event_id uuid, cancel_key text, ordering_key text, address text)
+  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category
+  LEFT JOIN notifications_suppression s
+         ON s.tenant_id = %(tenant)s AND s.mode = %(mode)s AND s.channel = r.channel
+        AND s.address = decode(r.address, 'hex'),
   LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
   LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
                              secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
   {when_fresh}
 ), lane AS (
   INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
-  SELECT DISTINCT lane_id, %(tenant)s::uuid, %(mode)s, channel, rank FROM r
+  SELECT DISTINCT lane_id, %(tenant)s::uuid, %(mode)s, channel, rank FROM r WHERE suppressed IS NULL
   ON CONFLICT DO NOTHING
 ), content AS (
   INSERT INTO notifications_content (id, tenant_id, payload)
   SELECT id, %(tenant)s, payload FROM r
 ), notification AS (
   INSERT INTO notifications_notification
-         (id, content_id, tenant_id, mode, channel, recipient, subject, category, priority,
-          status, metadata, traceparent, generation, cancel_key, scheduled_at, expires_at)
-  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, subject, category, priority,
-         status, metadata, traceparent, 0, cancel_key, scheduled_at, ends_at
+         (id, content_id, tenant_id, mode, channel, recipient, address, subject, category,
+          priority, status, reason, settled_at, metadata, traceparent, generation, cancel_key,
+          scheduled_at, expires_at)
+  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, decode(address, 'hex'), subject,
+         category, priority, CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
+         suppressed, CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata,
+         traceparent, 0, cancel_key, scheduled_at, ends_at
     FROM r
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
   SELECT event_id, %(tenant)s::uuid, id, %(mode)s, 'notification.accepted', '{{}}'::jsonb FROM r
    UNION ALL
-  SELECT scheduled_event_id, %(tenant)s, id, %(mode)s, 'notification.scheduled', '{{}}'
-    FROM r WHERE status = 'scheduled'
+  SELECT second_event_id, %(tenant)s, id, %(mode)s,
+         'notification.' || CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
+         jsonb_strip_nulls(jsonb_build_object('reason', suppressed))
+    FROM r WHERE status = 'scheduled' OR suppressed IS NOT NULL
 ), outbox AS (
   INSERT INTO notifications_outboxmessage
          (id, tenant_id, topic, lane_id, rank, due_at, expires_at, ordering_key, traceparent)
   SELECT id, %(tenant)s, 'notification', lane_id, rank, {due_at}, ends_at, ordering_key,
          traceparent
-    FROM r {in_order}
+    FROM r WHERE suppressed IS NULL {in_order}
 )
 SELECT {is_fresh}
 """
@@ -155,11 +165,9 @@ def accept(
     made = [row["id"] for row in rows]
     status, body = respond(made)
     values = {
-        "tenant": owner.tenant_id,
-        "mode": owner.mode,
-        "rows": _encode(rows),
+        "tenant": owner.tenant_id, "mode": owner.mode, "rows": _encode(rows),
         "ttl": settings.TTL_SECONDS,
-    }
+    }  # fmt: skip
     turns = {(owner.tenant_id, row["ordering_key"]) for row in rows if row["ordering_key"]}
     if key is None:
         _write(values, turns)
@@ -231,13 +239,9 @@ def _write_keyed(values: dict[str, Any], turns: Collection[tuple[UUID, str]]) ->
 
 def _record(key: Key, status: int, body: Any) -> dict[str, Any]:
     return {
-        "record_id": ids.new(),
-        "key": key.text,
-        "fingerprint": key.fingerprint,
-        "status": status,
-        "body": json.dumps(body),
-        "remembered": settings.IDEMPOTENCY_SECONDS,
-    }
+        "record_id": ids.new(), "key": key.text, "fingerprint": key.fingerprint,
+        "status": status, "body": json.dumps(body), "remembered": settings.IDEMPOTENCY_SECONDS,
+    }  # fmt: skip
 
 
 def _row(owner: Owner, request: Request) -> dict[str, Any]:
@@ -263,7 +267,8 @@ def _row(owner: Owner, request: Request) -> dict[str, Any]:
         "ttl": request.ttl_seconds,
         "cancel_key": request.cancel_key,
         "ordering_key": ordering.in_mode(owner.mode, request.ordering_key),
-        "scheduled_event_id": ids.new() if request.scheduled_at else None,
+        "second_event_id": ids.new(),
+        "address": digest(owner.tenant_id, channel, request.address).hex(),
     }
 
 

@@ -15,6 +15,10 @@ TEST = "webhook.test"
 EVENTS: tuple[str, ...] = (
     *sorted(f"{NOTIFICATION}{state}" for state in STORED),
     f"{NOTIFICATION}attempted",
+    f"{NOTIFICATION}clicked",
+    f"{NOTIFICATION}deferred",
+    f"{NOTIFICATION}opened",
+    f"{NOTIFICATION}rejected",
     f"{NOTIFICATION}released",
     f"{NOTIFICATION}replayed",
     "provider.degraded",

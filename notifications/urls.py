@@ -25,6 +25,7 @@ from notifications.api.held import (
     ReleaseEndpoint,
     ReleaseManyEndpoint,
 )
+from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
     RecoverEndpoint,
@@ -90,4 +91,6 @@ urlpatterns = [
         name="dead-letters-replay-progress",
     ),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
+    path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
+    path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
 ]

@@ -11,18 +11,25 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import requests
 from anymail.backends.amazon_ses import EmailBackend
+from anymail.webhooks.amazon_ses import AmazonSESTrackingWebhookView
 from botocore import auth, awsrequest, credentials
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
-from delivery.driver import Account, Fault, described
+from delivery.driver import Account, Fault, Forged, Report, Request, Unreadable, described
 from delivery.http_driver import Call, Complaint, Reply, Unsendable, endpoint
+from hiram.lib.http import NotSent, deadline, session
 
 PATH = "v2/email/outbound-emails"
+CONFIRM_SECONDS = 5
+
+_SNS = re.compile(r"https://sns\.[a-z0-9-]{1,30}\.amazonaws\.com(\.cn)?/\?[!-~]{1,2000}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,7 @@ class AmazonSes(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = AmazonSESTrackingWebhookView
     own_headers = ("Message-ID", "Date")
     faults = {
         "AccessDeniedException": Fault.BAD_ACCOUNT,
@@ -99,6 +107,42 @@ class AmazonSes(AnymailDriver):
             return None
         code = re.split("[:#]", named)[-1 if "#" in named else 0]
         return Complaint(str(reply.get("message") or reply.get("Message") or code), code)
+
+    def receipts(self, account: Account, request: Request) -> list[Report] | Forged | Unreadable:
+        """What SNS brings; a subscription is confirmed, since the caller has our token
+        (https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.prepare.html)."""
+        if request.headers.get("x-amz-sns-message-type") != "SubscriptionConfirmation":
+            return super().receipts(account, request)
+        try:
+            url = str(json.loads(request.body)["SubscribeURL"])
+        except (LookupError, RecursionError, TypeError, ValueError):
+            return Unreadable("a subscription without its address")
+        own = account.settings.api_url
+        if not (_SNS.fullmatch(url) or (own and url.startswith(_api(account.settings)))):
+            return Forged("the subscription is not Amazon's")
+        return _confirmed(url)
+
+    def webhook_options(self, account: Account, request: Request) -> dict[str, Any]:
+        """Nothing for boto3: no client is opened."""
+        return {
+            "auto_confirm_sns_subscriptions": False,
+            "session_params": {},
+            "client_params": {},
+        }
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """A bounce of type Permanent ("Notification contents", SES Developer Guide)."""
+        return bool(event["bounce"]["bounceType"] == "Permanent")
+
+
+def _confirmed(url: str) -> list[Report] | Unreadable:
+    try:
+        with deadline(CONFIRM_SECONDS), session() as line:
+            request = Call(url, {}, b"", method="GET").prepared()
+            done = 200 <= line.get_adapter(url).send(request).status_code < 300
+    except (NotSent, Unsendable, requests.RequestException, OSError) as error:
+        return Unreadable(f"the subscription could not be confirmed ({type(error).__name__})")
+    return [] if done else Unreadable("the subscription could not be confirmed")
 
 
 def _api(settings: Settings) -> str:

@@ -7,9 +7,12 @@ answer (https://developers.brevo.com/docs/heterogenous-versions-batch-emails).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.brevo import EmailBackend
+from anymail.webhooks.brevo import BrevoTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
 from delivery.driver import Fault, described
@@ -37,6 +40,7 @@ class Brevo(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = BrevoTrackingWebhookView
     faults = {
         "unauthorized": Fault.BAD_ACCOUNT,
         "permission_denied": Fault.BAD_ACCOUNT,
@@ -48,3 +52,7 @@ class Brevo(AnymailDriver):
         r"\bvalid in to\b": Fault.BAD_ADDRESS,
         r"\bsender\b": Fault.BAD_ACCOUNT,
     }
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """As it is named (https://developers.brevo.com/docs/transactional-webhooks)."""
+        return event.get("event") in ("hard_bounce", "invalid_email")

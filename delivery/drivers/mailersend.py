@@ -8,11 +8,15 @@ one's own are for enterprise plans only, so we add none.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.mailersend import EmailBackend
+from anymail.webhooks.mailersend import MailerSendTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
+from delivery.anymail_receipts import signed_with
 from delivery.driver import Fault, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
@@ -29,6 +33,7 @@ class Credentials:
     """Declared secrets."""
 
     api_token: str = described("API token")
+    webhook_secret: str = signed_with("Webhook signing secret")
 
 
 class MailerSend(AnymailDriver):
@@ -38,6 +43,8 @@ class MailerSend(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = MailerSendTrackingWebhookView
+    webhook_option = "signing_secret"
     takes_metadata = False
     faults = {"MS42225": Fault.BAD_ACCOUNT}  # a trial account, which sends to its owner only
 
@@ -57,3 +64,7 @@ class MailerSend(AnymailDriver):
         if errors and all(re.match(r"to\.\d+\.email$", name) for name in errors):
             return Fault.BAD_ADDRESS
         return None
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """As it is named."""
+        return bool(event["data"]["type"] == "hard_bounced")

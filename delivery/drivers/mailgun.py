@@ -6,11 +6,15 @@ API does not know with a cheerful 200.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.mailgun import EmailBackend
+from anymail.webhooks.mailgun import MailgunTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
+from delivery.anymail_receipts import signed_with
 from delivery.driver import Fault, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
@@ -33,6 +37,10 @@ class Credentials:
     """Declared secrets."""
 
     api_key: str = described("API key", help="A sending key of the domain is enough.")
+    webhook_secret: str = signed_with("HTTP webhook signing key")
+
+
+HARD = ("bounce", "suppress-bounce")
 
 
 class Mailgun(AnymailDriver):
@@ -42,6 +50,8 @@ class Mailgun(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = MailgunTrackingWebhookView
+    webhook_option = "webhook_signing_key"
     own_headers = ("Message-ID",)
     error_code = ""
     hints = {
@@ -55,3 +65,8 @@ class Mailgun(AnymailDriver):
         if b"Mailgun Magnificent API" in reply.body:
             return Complaint("no such API path at this address", fault=Fault.BAD_ACCOUNT)
         return super().complaint(reply)
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """A permanent failure that is the address's."""
+        data = event.get("event-data") or {}
+        return data.get("severity") == "permanent" and data.get("reason") in HARD

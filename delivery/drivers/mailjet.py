@@ -6,10 +6,13 @@ Errors are one object, or a list of them under the message they concern: `{"Erro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.mailjet import EmailBackend
 from anymail.message import AnymailRecipientStatus
+from anymail.webhooks.mailjet import MailjetTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
 from delivery.driver import Answer, Fault, Message, described
@@ -38,6 +41,7 @@ class Mailjet(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = MailjetTrackingWebhookView
     faults = {
         "mj-0001": Fault.BAD_ACCOUNT,
         "mj-0015": Fault.BAD_ACCOUNT,
@@ -61,3 +65,7 @@ class Mailjet(AnymailDriver):
     def rejected(self, status: AnymailRecipientStatus, reply: Reply, message: Message) -> Answer:
         """The reason is given as an error."""
         return self.refused(reply)
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """As it says (https://dev.mailjet.com/email/guides/webhooks/)."""
+        return event.get("hard_bounce") is True

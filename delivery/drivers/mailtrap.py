@@ -6,12 +6,15 @@ reference says that the mail was not delivered.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from anymail.backends.mailtrap import EmailBackend
+from anymail.webhooks.mailtrap import MailtrapTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
+from delivery.anymail_receipts import signed_with
 from delivery.driver import Account, Fault, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
@@ -34,6 +37,7 @@ class Credentials:
     """Declared secrets."""
 
     api_token: str = described("API token")
+    webhook_secret: str = signed_with("Webhook signature key")
 
 
 class Mailtrap(AnymailDriver):
@@ -43,6 +47,8 @@ class Mailtrap(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = MailtrapTrackingWebhookView
+    webhook_option = "tracking_secret"
     hints = {r"(?=.*'to')(?=.*\binvalid\b)": Fault.BAD_ADDRESS}
 
     def backend_options(self, account: Account) -> dict[str, Any]:
@@ -57,3 +63,7 @@ class Mailtrap(AnymailDriver):
         if reply.get("success") is not False:
             return None
         return Complaint("; ".join(reply.json["errors"]), code=str(reply.status))
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """A soft one is told as deferred."""
+        return event.get("event") == "bounce"

@@ -6,13 +6,17 @@ status for each recipient, and for those refused a `reject_reason`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.mandrill import EmailBackend
 from anymail.message import AnymailRecipientStatus
+from anymail.webhooks.mandrill import MandrillCombinedWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
-from delivery.driver import Answer, Failed, Fault, Message, described
+from delivery.anymail_receipts import signed_with
+from delivery.driver import Account, Answer, Failed, Fault, Message, Request, described
 from delivery.http_driver import Reply, endpoint
 
 
@@ -28,6 +32,7 @@ class Credentials:
     """Declared secrets."""
 
     api_key: str = described("API key")
+    webhook_secret: str = signed_with("Webhook key")
 
 
 # What is not about the recipient ("The reject reasons", same page).
@@ -46,6 +51,8 @@ class Mandrill(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = MandrillCombinedWebhookView
+    webhook_option = "webhook_key"
     own_headers = ("Message-ID",)
     error_code = "name"
     faults = {
@@ -62,3 +69,11 @@ class Mandrill(AnymailDriver):
         reasons = {item["email"].lower(): item.get("reject_reason") for item in reply.json}
         reason = str(reasons.get(own) or status.status)
         return Failed(REASONS.get(reason, Fault.BAD_ADDRESS), f"{status.status}: {reason}")
+
+    def webhook_options(self, account: Account, request: Request) -> dict[str, Any]:
+        """It signs the address it calls, too."""
+        return super().webhook_options(account, request) | {"webhook_url": request.url}
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """As it is named."""
+        return event.get("event") == "hard_bounce"

@@ -6,12 +6,17 @@ of them has the API key in it. Its Message-ID replaces ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.postal import EmailBackend
+from anymail.signals import EventType
+from anymail.webhooks.postal import PostalTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
-from delivery.driver import Fault, described
+from delivery.anymail_receipts import KINDS, signed_with
+from delivery.driver import Fault, Kind, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
 
@@ -27,6 +32,7 @@ class Credentials:
     """Declared secrets."""
 
     api_key: str = described("API key")
+    webhook_secret: str = signed_with("Public key of the installation")
 
 
 class Postal(AnymailDriver):
@@ -36,8 +42,11 @@ class Postal(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = PostalTrackingWebhookView
+    webhook_option = "webhook_key"
     own_headers = ("Date",)
     takes_metadata = False
+    kinds = {**KINDS, EventType.FAILED: Kind.BOUNCED}
     faults = {
         "AccessDenied": Fault.BAD_ACCOUNT,
         "InvalidServerAPIKey": Fault.BAD_ACCOUNT,
@@ -52,3 +61,7 @@ class Postal(AnymailDriver):
         if status == "success":
             return None
         return Complaint(data.get("message") or status, data.get("code", status))
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """A failure for good."""
+        return (event.get("payload") or {}).get("status") == "HardFail"

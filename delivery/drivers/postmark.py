@@ -7,10 +7,12 @@ Message-ID.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from anymail.backends.postmark import EmailBackend
+from anymail.webhooks.postmark import PostmarkTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
 from delivery.driver import Fault, Message, described
@@ -41,6 +43,7 @@ class Postmark(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = PostmarkTrackingWebhookView
     own_headers = ("Message-ID",)
     error_code = "ErrorCode"
     error_text = "Message"
@@ -64,3 +67,7 @@ class Postmark(AnymailDriver):
     def headers(self, opened: Any, message: Message, sender: str) -> dict[str, str]:
         """With the one that makes Postmark keep our Message-ID."""
         return super().headers(opened, message, sender) | {"X-PM-KeepID": "true"}
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """By its type (https://postmarkapp.com/developer/api/bounce-api#bounce-types)."""
+        return event.get("Type") == "HardBounce"

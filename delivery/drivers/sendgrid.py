@@ -6,12 +6,16 @@ message's id is in `X-Message-Id`. Message-ID is not among the headers it reserv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.sendgrid import EmailBackend
 from anymail.message import AnymailRecipientStatus
+from anymail.webhooks.sendgrid import SendGridTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
+from delivery.anymail_receipts import signed_with
 from delivery.driver import Fault, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
@@ -28,6 +32,7 @@ class Credentials:
     """Declared secrets."""
 
     api_key: str = described("API key")
+    webhook_secret: str = signed_with("Verification key of the event webhook")
 
 
 class SendGrid(AnymailDriver):
@@ -37,6 +42,8 @@ class SendGrid(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = SendGridTrackingWebhookView
+    webhook_option = "tracking_webhook_verification_key"
     options = {"generate_message_id": False}  # its random id would differ on every try
     own_headers = ("Message-ID",)
 
@@ -51,3 +58,11 @@ class SendGrid(AnymailDriver):
     def message_id(self, status: AnymailRecipientStatus, reply: Reply) -> str:
         """Events have it as the beginning of their `sg_message_id`."""
         return reply.headers.get("X-Message-Id", "")
+
+    def message_of(self, event: Any) -> Any:
+        """Its own id is followed by those of the servers that had the message."""
+        return str(event.esp_event.get("sg_message_id") or "").partition(".")[0]
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """Not what it calls blocked, which passes."""
+        return event.get("event") == "bounce" and event.get("type") == "bounce"

@@ -7,9 +7,12 @@ recipients without naming them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.sparkpost import EmailBackend
+from anymail.webhooks.sparkpost import SparkPostTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
 from delivery.driver import Fault, described
@@ -31,6 +34,9 @@ class Credentials:
     api_key: str = described("API key")
 
 
+HARD = ("10", "30")  # invalid recipient, no such recipient
+
+
 class SparkPost(AnymailDriver):
     """E-mail through SparkPost."""
 
@@ -38,6 +44,7 @@ class SparkPost(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = SparkPostTrackingWebhookView
     faults = {
         "1502": Fault.TRANSIENT,  # server resources unavailable
         "1601": Fault.BAD_ACCOUNT,  # no licence
@@ -56,3 +63,7 @@ class SparkPost(AnymailDriver):
         error = reply.json["errors"][0]
         parts = (error["message"], error.get("description"))
         return Complaint(": ".join(filter(None, parts)), str(error.get("code") or ""))
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """Of a class that it calls hard ("Bounce Classification Codes")."""
+        return any(e.get("bounce_class") in HARD for e in event["msys"].values())

@@ -8,13 +8,31 @@ takes no key: a 5xx may have been taken, a 429 and a 503 were not processed (err
 
 from __future__ import annotations
 
+import contextlib
+import hmac
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from delivery.driver import Account, Answer, Failed, Fault, Message, Missing, Sent, described
+from delivery.driver import (
+    Account,
+    Answer,
+    Failed,
+    Fault,
+    Forged,
+    Kind,
+    Message,
+    Missing,
+    Report,
+    Request,
+    Sent,
+    Unreadable,
+    described,
+)
 from delivery.http_driver import Call, HttpDriver, Reply, Unsendable, basic, endpoint
 
 
@@ -47,6 +65,20 @@ class Credentials:
     api_key_secret: str = described("API key secret", required=False, default="")
 
 
+# https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("queued", "accepted", "scheduled", "sending", "sent"), Kind.ACCEPTED),
+    "delivered": Kind.DELIVERED,
+    "undelivered": Kind.BOUNCED,
+    "failed": Kind.BOUNCED,
+    "read": Kind.OPENED,
+    "canceled": Kind.REJECTED,
+}
+HARD = ("21211", "21614", "30005", "30006")  # invalid, no mobile, unknown, a landline
+FIELDS = 200
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
 class Twilio(HttpDriver):
     """Text messages through Twilio."""
 
@@ -56,6 +88,7 @@ class Twilio(HttpDriver):
     credentials = Credentials
     refuses_with_5xx = False
     looks_up = True
+    gives_receipts = True
     faults = {
         **dict.fromkeys(
             (
@@ -133,6 +166,9 @@ class Twilio(HttpDriver):
             form["MessagingServiceSid"] = settings.messaging_service_sid
         elif not sender:
             raise Unsendable("no sender: neither a number nor a service", Fault.BAD_ACCOUNT)
+        if _can_call_back(account):
+            echo = urlencode({"attempt": message.attempt_id}) if message.attempt_id else ""
+            form["StatusCallback"] = "?".join(filter(None, (account.callback_url, echo)))
         form_type = {"Content-Type": "application/x-www-form-urlencoded"}
         headers = _headers(account) | form_type
         return Call(_messages(account), headers, urlencode(form).encode())
@@ -153,6 +189,46 @@ class Twilio(HttpDriver):
                 return Sent(str(one.get("sid")), str(reply.status), detail="found there")
         return Missing()
 
+    def receipts(self, account: Account, request: Request) -> list[Report] | Forged | Unreadable:
+        """One change of one message's status, signed with the auth token.
+
+        An account of an API key alone has no token to check it by.
+        """
+        try:
+            form = parse_qsl(
+                request.body.decode(),
+                keep_blank_values=True,
+                max_num_fields=FIELDS,
+                errors="strict",
+            )
+        except ValueError:
+            return Unreadable("the form is none")
+        if token := account.credentials.auth_token:
+            given = request.headers.get("x-twilio-signature", "").encode()
+            if not hmac.compare_digest(given, _signature(token, request.url, form)):
+                return Forged("the signature is missing or wrong")
+        said = dict(form)
+        sid, kind = said.get("MessageSid"), KINDS.get(said.get("MessageStatus", ""))
+        if not sid or said.get("AccountSid") != account.settings.account_sid:
+            return Unreadable("no message of this account")
+        if kind is None:
+            return []
+        code = said.get("ErrorCode", "")
+        return [
+            Report(
+                kind,
+                sid,
+                dict(parse_qsl(request.query)).get("attempt", ""),
+                f"{sid} {said['MessageStatus']}",
+                None,
+                said.get("To", ""),
+                code in HARD,
+                code,
+                said.get("ErrorMessage", ""),
+                request.body.decode(),
+            )
+        ]
+
     def taken(self, call: Call, reply: Reply, message: Message) -> Answer:
         """Its SID, unless it failed at once."""
         sid = reply.get("sid")
@@ -163,6 +239,23 @@ class Twilio(HttpDriver):
             text = f"{code}: {reply.get('error_message') or 'failed at once'}"
             return Failed(self.faults.get(code) or Fault.BAD_CONTENT, text, code=str(reply.status))
         return Sent(sid, str(reply.status))
+
+
+def _signature(token: str, url: str, form: list[tuple[str, str]]) -> bytes:
+    """Of the address called and the form's fields by name
+    (https://www.twilio.com/docs/usage/security#validating-requests)."""
+    signed = url + "".join(name + value for name, value in sorted(set(form)))
+    return b64encode(hmac.digest(token.encode(), signed.encode(), "sha1"))
+
+
+def _can_call_back(account: Account) -> bool:
+    """Whether we have an address that it can call; it refuses a message with one of this machine."""
+    own = urlsplit(account.callback_url).hostname
+    if own not in _HERE:
+        return bool(own)
+    with contextlib.suppress(ValueError):  # of an address that is none, as is said later
+        return urlsplit(account.settings.api_url).hostname in _HERE
+    return False
 
 
 def _messages(account: Account) -> str:

@@ -6,12 +6,15 @@ are at fault, which a 200 may have too. Of headers only `X-...` and those of lis
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.backends.unisender_go import EmailBackend
+from anymail.webhooks.unisender_go import UnisenderGoTrackingWebhookView
 
 from delivery.anymail_driver import AnymailDriver, MailSettings
-from delivery.driver import Fault, described
+from delivery.driver import Account, Fault, described
 from delivery.http_driver import Complaint, Reply, endpoint
 
 
@@ -29,6 +32,9 @@ class Credentials:
     api_key: str = described("API key")
 
 
+HARD = ("err_user_unknown", "err_user_inactive", "err_mailbox_discarded", "err_domain_inactive")
+
+
 class UnisenderGo(AnymailDriver):
     """E-mail through Unisender Go."""
 
@@ -36,6 +42,8 @@ class UnisenderGo(AnymailDriver):
     settings = Settings
     credentials = Credentials
     backend = EmailBackend
+    webhook = UnisenderGoTrackingWebhookView
+    webhook_option = "api_key"
     options = {"generate_message_id": False}  # its random id would differ on every try
     statuses = {**AnymailDriver.statuses, "failed": Fault.TRANSIENT}  # "temporary_unavailable"
     faults = {"114": Fault.BAD_ACCOUNT}  # no such user: the API address of another data centre
@@ -49,3 +57,11 @@ class UnisenderGo(AnymailDriver):
         passing = "temporary_unavailable" in failed.values()
         fault = Fault.TRANSIENT if passing else Fault.BAD_ADDRESS
         return Complaint(complaint.text, complaint.code, fault)
+
+    def webhook_key(self, account: Account) -> str:
+        """It signs with the API key."""
+        return str(account.credentials.api_key)
+
+    def is_hard(self, event: Mapping[str, Any]) -> bool:
+        """As its `delivery_status` says."""
+        return (event.get("delivery_info") or {}).get("delivery_status") in HARD

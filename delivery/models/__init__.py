@@ -1,7 +1,8 @@
-"""What delivery knows of providers."""
+"""What delivery knows of providers, and heard from them."""
 
 from __future__ import annotations
 
 from delivery.models.health import ProviderHealth
+from delivery.models.receipt import Receipt
 
-__all__ = ["ProviderHealth"]
+__all__ = ["ProviderHealth", "Receipt"]

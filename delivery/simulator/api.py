@@ -1,4 +1,4 @@
-"""The simulator's own API: the mailbox, the arrivals, the faults.
+"""The simulator's own API: the mailbox, the arrivals, the faults, the callbacks.
 
 GET    /                                what is here; a browser is sent to the portal's page
 GET    /messages                        newest first; `channel, recipient, subject, key,
@@ -12,6 +12,7 @@ GET    /arrivals                        JSON lines, oldest first, from number `a
 POST   /faults                          order one, see `delivery.simulator.orders`
 GET    /faults                          with how often each happened
 DELETE /faults, /faults/{id}            withdraw
+GET    /callbacks                       how the vendors' callbacks were answered; 0 is none
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from urllib.parse import parse_qsl, unquote
 
 from pydantic import ValidationError
 
+from delivery.simulator.callbacks import Caller
 from delivery.simulator.faults import DOMAIN, NAMED, Faults
 from delivery.simulator.mailbox import Filter, Mailbox, Received
 from delivery.simulator.orders import Order
@@ -54,8 +56,9 @@ class Invalid(Exception):
 class Api:
     """Answers for the simulator itself."""
 
-    def __init__(self, mailbox: Mailbox, faults: Faults, page: str = "") -> None:
+    def __init__(self, mailbox: Mailbox, faults: Faults, caller: Caller, page: str = "") -> None:
         """`page` is where a browser finds the mailbox as a page."""
+        self._caller = caller
         self._page = page
         self._mailbox = mailbox
         self._faults = faults
@@ -74,6 +77,7 @@ class Api:
             ("POST", "/faults", self._order),
             ("DELETE", "/faults", self._withdraw_all),
             ("DELETE", "/faults/(?P<item>[^/]+)", self._withdraw),
+            ("GET", "/callbacks", self._callbacks),
         )
         self._routes = [(method, re.compile(path), handler) for method, path, handler in routes]
 
@@ -124,6 +128,9 @@ class Api:
                 "recipients": named,
             },
         )
+
+    def _callbacks(self, request: Request) -> Response:
+        return answer(200, {"answers": list(self._caller.answers)})
 
     def _messages(self, request: Request) -> Response:
         query = _query(request, (*_TEXT_FILTERS, "since", "limit", "cursor"))

@@ -11,6 +11,10 @@ tarpit            all goes well, the answer comes one byte every `seconds`
 drop              the connection is cut without an answer, nothing is taken
 cut_after_accept  the message is taken, then the connection is cut without an answer
 duplicate         all goes well, the message arrives twice
+callbacks         all goes well, and what becomes of it is called back (HTTP only)
+
+With `callbacks` every kind with which the message is taken calls back, as the fields of
+`callbacks.Callbacks` say.
 
 The oldest order that matches is the one that happens. In SMTP, `phase` says when; `body` is while
 the mail's text comes in: a client that wrote a small mail all at once cannot tell such a cut from
@@ -31,6 +35,8 @@ from pydantic import (
     field_validator,
 )
 
+from delivery.simulator.callbacks import RESEND, TWILIO, Callbacks
+
 Target = Literal["smtp", "resend", "twilio"]
 Kind = Literal[
     "refuse",
@@ -42,6 +48,7 @@ Kind = Literal[
     "drop",
     "cut_after_accept",
     "duplicate",
+    "callbacks",
 ]
 Phase = Literal["connect", "banner", "ehlo", "auth", "mail", "rcpt", "data", "body", "dot"]
 Line = Annotated[str, StringConstraints(max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -58,6 +65,7 @@ PHASES: Mapping[str, tuple[Phase, ...]] = {
     "cut_after_accept": ("dot",),
     "duplicate": ("dot",),
     "gateway": (),
+    "callbacks": (),
 }
 # Which kinds an optional field means something for.
 _KINDS_WITH: Mapping[str, tuple[str, ...]] = {
@@ -68,9 +76,10 @@ _KINDS_WITH: Mapping[str, tuple[str, ...]] = {
     "retry_after": ("status", "throttle", "gateway"),
     "seconds": ("slow", "tarpit"),
     "accept": ("gateway",),
+    "callbacks": ("callbacks", "slow", "tarpit", "cut_after_accept", "duplicate", "gateway"),
 }
 _SMTP_ONLY = ("phase", "enhanced")
-_HTTP_ONLY = ("status", "retry_after", "accept")
+_HTTP_ONLY = ("status", "retry_after", "accept", "callbacks")
 
 
 class Match(BaseModel):
@@ -105,6 +114,7 @@ class Order(BaseModel):
     probability: float = Field(1, gt=0, le=1)
     seed: int | None = None
     match: Match = Match()
+    callbacks: Callbacks | None = Field(None, validate_default=True)
 
     @field_validator(*_KINDS_WITH, "phase")
     @classmethod
@@ -123,8 +133,23 @@ class Order(BaseModel):
     @field_validator("kind")
     @classmethod
     def _possible(cls, value: Kind, info: ValidationInfo) -> Kind:
-        if value == "gateway" and info.data.get("target") == "smtp":
-            raise ValueError("no gateway stands before an SMTP server")
+        if value in ("gateway", "callbacks") and info.data.get("target") == "smtp":
+            raise ValueError("no gateway stands before an SMTP server, and it calls nobody")
+        return value
+
+    @field_validator("callbacks")
+    @classmethod
+    def _callable(cls, value: Callbacks | None, info: ValidationInfo) -> Callbacks | None:
+        target = info.data.get("target")
+        known: Mapping[str, object] = TWILIO if target == "twilio" else RESEND
+        if value is None and info.data.get("kind") == "callbacks":
+            raise ValueError("say what is called back")
+        if value is None or target is None:
+            return value
+        if strange := sorted(set(value.news) - set(known)):
+            raise ValueError(f"{target} does not tell {', '.join(strange)}")
+        if target == "resend" and not (value.url and value.secret):
+            raise ValueError("Resend needs a url and a secret")
         return value
 
     @field_validator("status")

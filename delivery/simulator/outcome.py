@@ -7,7 +7,7 @@ from math import ceil
 from delivery.simulator.orders import Order
 from delivery.simulator.web import Response
 
-_TAKING = ("slow", "tarpit", "cut_after_accept", "duplicate")
+_TAKING = ("slow", "tarpit", "cut_after_accept", "duplicate", "callbacks")
 
 
 def takes(order: Order) -> bool:

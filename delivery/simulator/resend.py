@@ -15,7 +15,7 @@ from email.utils import parseaddr
 from typing import Any
 from uuid import uuid4
 
-from delivery.simulator import outcome
+from delivery.simulator import callbacks, outcome
 from delivery.simulator.faults import Faults
 from delivery.simulator.idempotency import Entry, Keys, fingerprint
 from delivery.simulator.mailbox import Mailbox, Received
@@ -81,9 +81,10 @@ class _Email:
 class Resend:
     """Resend's cloud: what it takes is put into the mailbox."""
 
-    def __init__(self, mailbox: Mailbox, faults: Faults) -> None:
+    def __init__(self, mailbox: Mailbox, faults: Faults, caller: callbacks.Caller) -> None:
         self._mailbox = mailbox
         self._faults = faults
+        self._caller = caller
         self.keys = Keys()
 
     def gate(self) -> Response | None:
@@ -113,7 +114,7 @@ class Resend:
         if replay is not None:
             return outcome.given(replay, fault)
         key = request.headers.get("idempotency-key") or ""
-        ids = [{"id": self._take(e, key, twice=outcome.twice(fault))} for e in emails]
+        ids = [{"id": self._take(e, key, fault)} for e in emails]
         given = {"data": ids} if batch else ids[0]
         response = outcome.given(answer(200, given), fault)
         if entry is not None:
@@ -149,21 +150,22 @@ class Resend:
             )
         return None, answer(200, entry.answer)
 
-    def _take(self, email: _Email, key: str, *, twice: bool) -> str:
+    def _take(self, email: _Email, key: str, fault: Order | None) -> str:
         raw = json.dumps(email.fields, separators=(",", ":")).encode()
-        ids = [str(uuid4()) for _ in range(2 if twice else 1)]
+        ids = [str(uuid4()) for _ in range(2 if outcome.twice(fault) else 1)]
         for email_id in ids:
-            self._mailbox.add(
-                Received(
-                    id=email_id,
-                    vendor="resend",
-                    key=key or _key_in_headers(email.fields) or email_id,
-                    sender=email.sender,
-                    recipients=email.recipients,
-                    received_at=time.time(),
-                    raw=raw,
-                )
+            message = Received(
+                id=email_id,
+                vendor="resend",
+                key=key or _key_in_headers(email.fields) or email_id,
+                sender=email.sender,
+                recipients=email.recipients,
+                received_at=time.time(),
+                raw=raw,
             )
+            self._mailbox.add(message)
+            if fault is not None and fault.callbacks is not None:
+                self._caller.make(fault.callbacks, callbacks.resend(fault.callbacks, message))
         return ids[0]
 
 

@@ -13,19 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from delivery.simulator import gate
 from delivery.simulator.address import Address, remove_address, write_address
-from delivery.simulator.api import Api
+from delivery.simulator.cloud import Cloud
 from delivery.simulator.faults import Faults
 from delivery.simulator.journal import Journal
 from delivery.simulator.mailbox import MAX_MESSAGES, Filter, Mailbox, Received
 from delivery.simulator.orders import Order
-from delivery.simulator.resend import Resend
 from delivery.simulator.smtp import SmtpServer
 from delivery.simulator.tls import Certificate
-from delivery.simulator.twilio import Twilio
 from delivery.simulator.views import shown
-from delivery.simulator.web import MAX_HEAD, Request, Response, WebServer, problem
+from delivery.simulator.web import MAX_HEAD, WebServer
 
 T = TypeVar("T")
 
@@ -56,45 +53,6 @@ class Config:
     allowed_hosts: tuple[str, ...] = ()
     max_messages: int = MAX_MESSAGES
     page: str = ""
-
-
-class Cloud:
-    """What the HTTP endpoints answer: the vendors by their prefixes, and our own API."""
-
-    def __init__(
-        self, mailbox: Mailbox, faults: Faults, allowed_hosts: Sequence[str], page: str = ""
-    ) -> None:
-        self.mailbox = mailbox
-        self.faults = faults
-        self._allowed_hosts = frozenset(name.lower() for name in allowed_hosts)
-        self._resend = Resend(mailbox, faults)
-        self._twilio = Twilio(mailbox, faults)
-        self._api = Api(mailbox, faults, page)
-
-    def gate(self, request: Request) -> Response | None:
-        """Refuse what a web page of somebody else's sent, and what was ordered to be refused."""
-        objection = gate.objection(request.headers, self._allowed_hosts)
-        if objection is not None:
-            return problem(403, objection)
-        if request.path.startswith("/resend/"):
-            return self._resend.gate()
-        if request.path.startswith("/twilio/"):
-            return self._twilio.gate()
-        return None
-
-    def answer(self, request: Request) -> Response:
-        """Answer a request."""
-        if request.path.startswith("/resend/"):
-            return self._resend.answer(request, request.path.removeprefix("/resend"))
-        if request.path.startswith("/twilio/"):
-            return self._twilio.answer(request, request.path.removeprefix("/twilio"))
-        return self._api.answer(request)
-
-    def clear(self) -> None:
-        """Begin anew: no mail, no arrivals, no faults, no idempotency keys."""
-        self.mailbox.clear()
-        self.faults.clear()
-        self._resend.keys.clear()
 
 
 class Listeners:
@@ -278,6 +236,18 @@ class Simulator:
     def arrivals(self) -> list[dict[str, Any]]:
         """Every arrival since the last `clear`, oldest first: one for each recipient."""
         return [json.loads(line) for line in self._call(self._cloud.mailbox.arrivals)]
+
+    def called_back(self, count: int, *, timeout: float = 10) -> list[int]:
+        """How callbacks were answered, once there are `count` answers at least; 0 is none.
+
+        Raises `TimeoutError` after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        while len(answers := list(self._cloud.caller.answers)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(answers)} of {count} callbacks were answered")
+            threading.Event().wait(0.01)
+        return answers
 
     def clear(self) -> None:
         """Forget mail, arrivals, faults and idempotency keys."""

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 from uuid import uuid4
 
-from delivery.simulator import outcome
+from delivery.simulator import callbacks, outcome
 from delivery.simulator.faults import Faults
 from delivery.simulator.mailbox import Filter, Mailbox, Received
 from delivery.simulator.orders import Order
@@ -27,8 +27,7 @@ from delivery.simulator.web import Request, Response, answer
 
 MAX_BODY = 1_600
 KEY_LENGTH = 64
-PAGE_SIZE = 50
-MAX_PAGE_SIZE = 1_000
+PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 
 # To and From numbers that fail, with their codes: the page named above.
 MAGIC_TO: Mapping[str, int] = {
@@ -100,9 +99,10 @@ class Refused(Exception):
 class Twilio:
     """Twilio's cloud: what it takes is put into the mailbox."""
 
-    def __init__(self, mailbox: Mailbox, faults: Faults) -> None:
+    def __init__(self, mailbox: Mailbox, faults: Faults, caller: callbacks.Caller) -> None:
         self._mailbox = mailbox
         self._faults = faults
+        self._caller = caller
 
     def gate(self) -> Response | None:
         """What happens to a request before it is read."""
@@ -115,25 +115,26 @@ class Twilio:
             found = _PATH.fullmatch(path)
             if found is None or _ACCOUNT.fullmatch(found["account"]) is None:
                 raise Refused(20404, f"The requested resource {path} was not found")
-            _authenticate(request.headers.get("authorization", ""))
+            password = _authenticate(request.headers.get("authorization", ""))
             if request.method == "POST" and found["sid"] is None:
-                return self._send(request, found["account"])
+                return self._send(request, found["account"], password)
             if request.method == "GET":
                 return self._show(request, found["account"], found["sid"])
             raise Refused(20004, "Method not allowed", 405)
         except Refused as refused:
             return refused.response()
 
-    def _send(self, request: Request, account: str) -> Response:
+    def _send(self, request: Request, account: str, password: str) -> Response:
         form = _fields(request.body.decode("utf-8", "replace"))
         _check(form)
         fault = self._faults.take("twilio", "", [form["To"]])
         if fault is not None and not outcome.takes(fault):
             return _fault_response(fault)
-        taken = [
-            self._take(request.body, form, account)
-            for _ in range(2 if outcome.twice(fault) else 1)
-        ]
+        copies = range(2 if outcome.twice(fault) else 1)
+        taken = [self._take(request.body, form, account) for _ in copies]
+        if order := fault and fault.callbacks:
+            for message in taken:
+                self._caller.make(order, callbacks.twilio(order, message, form, password))
         return outcome.given(answer(201, _resource(account, taken[0], sent=False)), fault)
 
     def _take(self, raw: bytes, form: Mapping[str, str], account: str) -> Received:
@@ -191,7 +192,7 @@ class Twilio:
                 yield message
 
 
-def _authenticate(authorization: str) -> None:
+def _authenticate(authorization: str) -> str:
     scheme, _, encoded = authorization.partition(" ")
     try:
         user, _, token = b64decode(encoded, validate=True).decode().partition(":")
@@ -199,6 +200,7 @@ def _authenticate(authorization: str) -> None:
         raise Refused(20003) from None
     if scheme.lower() != "basic" or not user or not token or token.startswith("invalid"):
         raise Refused(20003)
+    return token
 
 
 def _fields(encoded: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ EXPLAINED: dict[str, tuple[int, str, str]] = {
     "bad-query": (400, "A query parameter is not valid", "The errors name each parameter and what it may be. Unknown parameters are refused."),
     "unauthenticated": (401, "A valid API key is needed", "Send `X-Api-Key: hk_live_...` or `Authorization: Bearer hk_live_...`. The key may be mistyped, unknown, revoked or expired."),
     "forbidden": (403, "The API key lacks a scope", "The detail names the scope. Issue a key that has it."),
+    "forged": (403, "The callback is not from its provider", "Copy the callback URL from the provider again, and check the vendor's signing secret. The detail says which of the two is wrong."),
     "not-found": (404, "There is no such thing", "The id is unknown here. A key sees only its own tenant and mode."),
     "method-not-allowed": (405, "The method is not allowed here", "See the Allow header."),
     "request-timeout": (408, "The request took too long to arrive", "Send the whole request within 10 seconds."),

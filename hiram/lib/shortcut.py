@@ -1,4 +1,4 @@
-"""The API's requests go straight to their endpoint, past what only browsers need."""
+"""Programs' requests go straight to their endpoint, past what only browsers need."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.urls import resolve
 
 from hiram.lib.rest import problem_view
 
-PREFIX = "/v1/"
+PREFIXES = ("/v1/", "/callbacks/")
 
 _unknown = problem_view("not-found")
 _resolve = lru_cache(maxsize=256)(resolve)
 
 
 class Shortcut:
-    """A middleware: the ones that stand after it (sessions, CSRF, ...) do not see the API."""
+    """A middleware: the ones that stand after it (sessions, CSRF, ...) do not see the API's or callbacks."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         """As Django calls it."""
@@ -25,7 +25,7 @@ class Shortcut:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer, or pass on."""
-        if not request.path_info.startswith(PREFIX):
+        if not request.path_info.startswith(PREFIXES):
             return self._get_response(request)
         try:
             found = _resolve(request.path_info)

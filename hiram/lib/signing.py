@@ -36,10 +36,18 @@ def unsign(token: str, *, secret: str, purpose: str) -> bytes:
     return payload
 
 
+def keyed(payload: bytes, *, secret: str, purpose: str) -> bytes:
+    """The whole digest, 32 bytes: what is recognised by it cannot be guessed without the secret."""
+    return hmac.digest(_key(secret, purpose), payload, "sha256")
+
+
 def _text(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _mac(payload: bytes, secret: str, purpose: str) -> bytes:
-    key = hashlib.sha256(f"{purpose}\0{secret}".encode()).digest()
-    return hmac.digest(key, payload, "sha256")[:_MAC_BYTES]
+    return hmac.digest(_key(secret, purpose), payload, "sha256")[:_MAC_BYTES]
+
+
+def _key(secret: str, purpose: str) -> bytes:
+    return hashlib.sha256(f"{purpose}\0{secret}".encode()).digest()

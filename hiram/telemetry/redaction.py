@@ -102,7 +102,8 @@ _THEMSELVES = (
     _form("earer asic", r"\b([Bb]earer|[Bb]asic)\s{1,4}[\w.~+/=:-]{8,}", rf"\1 {STRUCK}"),
     _form("eyJ", r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"),
     _form("re_ SG. whsec_ key- md- AKIA ASIA xkeysib xsmtpsib mlsn", r"\b(?:re_|SG\.|whsec_|xkeysib-|xsmtpsib-|mlsn\.|key-|md-|AKIA|ASIA)[\w.+/=-]{8,}"),
-    # Django's links to set a password, and its signed values.
+    # Addresses that let a provider's vendor in; Django's links to set a password, and its signed values.
+    _form("/callbacks/", r"(/callbacks/[\w.-]{1,64}/[\w.-]{1,64}/)[\w.~%-]+", rf"\1{STRUCK}"),
     _form("-", r"\b[a-z0-9]{6}-[0-9a-f]{32}\b"),
     _form(":", r"(?<![\w=-])[\w=-]++:[0-9A-Za-z]{5,7}:[\w-]{43}\b"),
     _form("-----BEGIN", r"-----BEGIN [A-Z ]{1,40}-----.*?(?:-----END [A-Z ]{1,40}-----|\Z)"),

@@ -11,6 +11,7 @@ from notifications.models.notification import (
     Notification,
 )
 from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
+from notifications.models.suppression import Suppression
 from notifications.models.webhook import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Notification",
     "OutboxMessage",
     "RestoreFence",
+    "Suppression",
     "WebhookDelivery",
     "WebhookEndpoint",
 ]

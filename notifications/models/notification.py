@@ -36,6 +36,7 @@ class Notification(HotTenantRow):
     """One message to one address on one channel.
 
     Made for partitions: nothing is unique but the id, and nothing has a foreign key into it.
+    `address` is the recipient's digest, as suppressions have it.
     """
 
     request_id = models.UUIDField(null=True)
@@ -43,6 +44,7 @@ class Notification(HotTenantRow):
     mode = models.CharField(max_length=6, choices=Mode.choices)
     channel = models.CharField(max_length=20)
     recipient = models.CharField(max_length=512)
+    address = models.BinaryField(max_length=32, null=True, editable=False)
     user_id = models.CharField(max_length=256, null=True)
     subject = models.TextField(blank=True)
     category = models.CharField(max_length=20)

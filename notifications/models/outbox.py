@@ -148,6 +148,13 @@ class Attempt(HotTenantRow):
         indexes = [
             models.Index("subject_id", "fence", name="attempt_by_subject"),
             models.Index("started_at", condition=models.Q(outcome="started"), name="attempt_open"),
+            # How receipts find it: the vendor's own name of the message.
+            models.Index(
+                "provider_id",
+                "provider_message_id",
+                condition=models.Q(provider_message_id__isnull=False),
+                name="attempt_by_vendors_id",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
 from delivery import providers
+from delivery.accounts import reports_to
 from delivery.probe import Shadowed, test_provider
 from delivery.provider import NewProvider, ProviderChange
 from delivery.shelves import drivers
@@ -126,6 +127,8 @@ class ProviderAdmin(ScopedAdmin):
             "title": provider.name,
             "pause": _pause(provider),
             "trouble": _trouble(provider),
+            # With its token in it: for those who set up the vendor's side.
+            "callback_url": self.may(request, "change", provider) and reports_to(provider),
             "can_test": self.may(request, "test", provider) and provider.driver in drivers,
         }
         return super().change_view(request, object_id, form_url, shown)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from hiram.lib import ids
 from notifications.models import Attempt, Content, Event, Notification
-from notifications.states import State
 from portal.queries.wording import (
-    COLOURS,
+    EVENT_COLOURS,
     OUTCOME_COLOURS,
     OUTCOMES,
     duration_in_words,
@@ -21,6 +21,9 @@ from portal.queries.wording import (
 )
 
 ENTRIES = 200
+
+LABELS = {"at": "The provider's time", "code": "Answer", "description": "Said"}
+"""Names of what an event says, where they are not its own in plain letters."""
 
 
 @dataclass(slots=True)
@@ -102,11 +105,10 @@ def _copies(copies: Any) -> str:
 
 
 def _event(event: Event) -> Step:
-    state = event.type.removeprefix("notification.")
-    colour = COLOURS[State(state)] if state in set(State) else "info"
+    colour = EVENT_COLOURS.get(event.type.removeprefix("notification."), "info")
     data = event.data if isinstance(event.data, dict) else {}
     details = [
-        (name.replace("_", " ").capitalize(), str(value))
+        _detail(name, value)
         for name, value in data.items()
         if name != "reason" and value not in (None, "")
     ]
@@ -117,6 +119,12 @@ def _event(event: Event) -> Step:
         text=reason_in_words(data.get("reason")),
         details=details,
     )
+
+
+def _detail(name: str, value: Any) -> tuple[str, str]:
+    if name == "attempt_id":
+        return "Attempt", ids.show("att", UUID(value))
+    return LABELS.get(name) or name.replace("_", " ").capitalize(), str(value)
 
 
 def content_of(notification: Notification) -> dict[str, Any] | None:

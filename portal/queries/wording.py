@@ -49,11 +49,17 @@ REASONS = {
     "driver": "The driver is not installed, or its settings do not fit it any more.",
     "transient": "The provider could not take it just now.",
     "throttled": "The provider asks to slow down.",
+    "hard_bounce": "The address can never be reached. It is suppressed from now on.",
+    "soft_bounce": "It came back this time. The address may be written to again.",
+    "complaint": "The recipient called it spam. The address is suppressed from now on.",
+    "suppression:hard_bounce": "An earlier message to this address came back for good.",
+    "suppression:complaint": "The recipient complained of an earlier message.",
+    "suppression:manual": "Somebody decided that this address must not be written to.",
 }
 
 DEAD = (
     "bad_address", "bad_content", "content_gone", "unreadable", "sender_not_allowed", "defect",
-    "poison", "dropped",
+    "poison", "dropped", "suppression:hard_bounce", "suppression:complaint", "suppression:manual",
 )  # fmt: skip
 """Reasons for which a notification ends `failed`."""
 
@@ -84,6 +90,10 @@ EVENTS = {
     "notification.delivered": "Delivered",
     "notification.bounced": "Bounced",
     "notification.complained": "The recipient complained",
+    "notification.deferred": "The provider tries again",
+    "notification.rejected": "The provider took it, and does not send it",
+    "notification.opened": "Opened",
+    "notification.clicked": "A link was followed",
     "notification.failed": "Failed",
     "notification.expired": "Expired",
     "notification.canceled": "Canceled",
@@ -108,6 +118,9 @@ DELIVERY_COLOURS = {
     "expired": "warning",
     "canceled": "warning",
 }
+
+EVENT_COLOURS = COLOURS | {"deferred": "warning", "rejected": "danger"}
+"""By an event's name without `notification.`."""
 
 ROUTES = {
     "only_provider": "It is the only provider of this channel.",

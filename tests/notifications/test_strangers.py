@@ -13,7 +13,8 @@ from hiram.lib import ids
 from hiram.openapi import document
 from notifications import webhooks
 from notifications.accept import Owner
-from notifications.models import Event, Notification
+from notifications.models import Event, Notification, Suppression
+from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
 from tenants.models.api_key import new_key
@@ -45,6 +46,7 @@ CALLS: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/held/drop", {}, "notifications:write"),
     ("POST", "/v1/dead-letters/replay", {}, "notifications:write"),
     ("POST", "/v1/cancel", {"cancel_key": "k"}, "notifications:write"),
+    ("GET", "/v1/suppressions", b"", "notifications:read"),
 ]
 
 
@@ -205,6 +207,7 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 BODIES = {
+    "addSuppression": {"channel": "email", "recipient": "a@x.org"},
     "cancelNotifications": {"cancel_key": "k"},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
@@ -246,14 +249,17 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
+    row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
     hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
     known = {
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
-        "webhook_id": ids.show("whk", hook.pk), "replay_id": replayed(tenant, mine),
+        "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
+        "replay_id": replayed(tenant, mine),
     }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
-        "webhook_id": ids.show("whk", ids.new()), "replay_id": ids.show("rpl", ids.new()),
+        "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
+        "replay_id": ids.show("rpl", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -262,6 +268,7 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     assert foreign.unnamed == unknown.unnamed
     provider.refresh_from_db()
     assert provider.name != "mine now"
+    assert Suppression.objects.filter(pk=row.pk).exists()
     hook.refresh_from_db()
     assert hook.description == ""
 
@@ -274,6 +281,7 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         notification_id=mine,
         provider_id="prv_" + "0" * 26,
         category="marketing",
+        suppression_id="sup_" + "0" * 26,
         webhook_id="whk_" + "0" * 26,
         replay_id="rpl_" + "0" * 26,
     )

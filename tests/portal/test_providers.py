@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from delivery.accounts import reports_to
 from delivery.models import ProviderHealth
 from delivery.shelves import drivers
 from tenants.models import Member, Provider, Tenant
@@ -267,3 +268,21 @@ def test_settings_of_any_json_are_shown(people: People, ours: World) -> None:
     Provider.objects.filter(pk=ours.provider.pk).update(settings=odd)
     assert people["viewer"].get(_change(ours.provider)).status_code == 200
     assert people["owner"].get(_change(ours.provider)).status_code == 200
+
+
+def test_the_callback_url_is_there_to_copy_for_those_who_set_up(
+    people: People, ours: World
+) -> None:
+    provider = Provider(tenant=ours.tenant, name="resend", channel="email", driver="resend")
+    provider.settings = {"from_email": "shop@sender.example"}
+    provider.seal({"api_key": "re_1"})
+    provider.save()
+    url = str(reports_to(provider))
+    for who in ("developer", "admin", "owner"):
+        assert (
+            f'id="callback-url">{url}</pre>' in people[who].get(_change(provider)).content.decode()
+        )
+    token = url.rpartition("/")[2]
+    assert token not in people["viewer"].get(_change(provider)).content.decode()
+    mute = _make(people)
+    assert "callback" not in people["owner"].get(_change(mute)).content.decode().lower()

@@ -159,3 +159,34 @@ def test_texts_of_others_are_texts(odd: str, people: People, ours: World) -> Non
         # Inside the theme's expressions no text of anybody's may stand.
         for expression in re.findall(r'\b(?:x-[\w:.-]+|on\w+|@[\w.]+)="([^"]*)"', page):
             assert "alert(1)" not in unescape(expression)
+
+
+def test_what_the_provider_reported_is_told(people: People, ours: World) -> None:
+    [row] = post(ours.tenant)
+    made = attempt(row, outcome=Attempt.Outcome.SENT, fault=None, provider_name="primary")
+    about = {"attempt_id": str(made.pk), "provider": "primary", "driver": "resend"}
+    at = "2026-01-02T03:04:05+00:00"
+    event(row, "notification.deferred", **about, description="mailbox full", code="452")
+    event(row, "notification.opened", **about, at=at)
+    event(row, "notification.bounced", **about, reason="hard_bounce", code="550")
+    _settle(row, "bounced")
+    plain = _plain(people["viewer"].get(_detail(row)).content.decode())
+    places = [
+        plain.index(text)
+        for text in (
+            "The provider tries again", f"Attempt {ids.show('att', made.pk)}", "Answer 452",
+            "Said mailbox full", "Opened", f"The provider's time {at}", "Bounced",
+            "The address can never be reached.", "Answer 550",
+        )
+    ]  # fmt: skip
+    assert places[:1] + places[2:] == sorted(places[:1] + places[2:])
+
+
+def test_suppressed_it_says_why(people: People, ours: World) -> None:
+    [row] = post(ours.tenant)
+    reason = "suppression:complaint"
+    event(row, "notification.suppressed", reason=reason)
+    _settle(row, "suppressed")
+    Notification.objects.filter(pk=row.pk).update(reason=reason)
+    page = people["viewer"].get(_detail(row)).content.decode()
+    assert "The recipient complained of an earlier message." in page

@@ -56,6 +56,10 @@ class Mailbox:
         [fault] = [one for one in self._get("/faults").json()["data"] if one["id"] == order]
         return int(fault["applied"])
 
+    def called_back(self) -> list[int]:
+        """How callbacks were answered, oldest first."""
+        return list(self._get("/callbacks").json()["answers"])
+
     def _get(self, path: str, **query: str) -> requests.Response:
         answer = requests.get(f"{self.url}{path}", params=query, timeout=SECONDS)
         assert answer.status_code == 200, answer.text

@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.core import signing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivery.callback_url import callback_url
 from hiram.telemetry.redaction import redact, redact_text
 from tests.telemetry.records import DOMAIN, EMAIL, KEY, LOCAL, PHONE, SECRET, line
 
@@ -134,6 +136,17 @@ def test_links_that_let_people_in() -> None:
     assert signed[-20:] not in line(f"/portal/invite/{signed}/")
     assert "c3po-" not in line("/reset/MQ/c3po12-0123456789abcdef0123456789abcdef/")
     assert "89abcdef" not in line("/reset/MQ/c3po12-0123456789abcdef0123456789abcdef/")
+    url = callback_url("resend", UUID(int=1))
+    token = url.rpartition("/")[2]
+    for text in (
+        url,
+        f"Service Unavailable: {urlsplit(url).path}",
+        f"<{url}?attempt=1>",
+        f"{url}x",
+    ):
+        said = line(text)
+        assert token[:9] not in said
+        assert "/callbacks/resend/prv_" in said
 
 
 def test_this_installations_own_secrets_in_any_form() -> None:

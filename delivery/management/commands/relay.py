@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
 from delivery import reconcile
+from delivery.apply import apply
 from delivery.deliver import Delivery
 from delivery.relay import relay
 from hiram import telemetry
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         while not stop.is_set():
             try:
                 relay()
+                while apply():
+                    pass
                 delivery.run(seconds=60, stopping=stop.is_set)
                 if time.monotonic() - upkept > 30:
                     upkept = time.monotonic()

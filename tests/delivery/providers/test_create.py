@@ -51,6 +51,7 @@ def test_a_provider_is_made_and_shown(ours: Caller) -> None:
         "detail": None,
         "share": 100,
         "degraded_at": None,
+        "callback_url": None,
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
     }

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0007_replays"),
+        ("notifications", "0008_suppression"),
     ]
 
     operations = [

@@ -1,0 +1,102 @@
+"""`/callbacks/{driver}/{provider_id}/{token}`: where vendors report to.
+
+Nothing is read and nothing changes before token and signature are right. A wrong token is refused
+without the database: whether there is such a provider cannot be told from it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
+
+from delivery.accounts import account
+from delivery.callback_url import named
+from delivery.driver import Forged, Report, Request, Unreadable
+from delivery.receive import keep
+from delivery.shelves import drivers
+from hiram.lib.problems import Problem
+from hiram.lib.rest import BODY_OCTETS, Endpoint, read_body
+from hiram.lib.vault import SealBroken
+from tenants.models import Provider
+
+logger = logging.getLogger(__name__)
+
+
+@extend_schema(exclude=True)
+class CallbackEndpoint(Endpoint):
+    """One provider's. No part of the API: it speaks as the vendor does."""
+
+    def get(self, request: HttpRequest, driver: str, provider_id: str, token: str) -> HttpResponse:
+        """Some vendors look whether there is anybody (Mandrill, Unisender Go)."""
+        _provider(driver, provider_id, token)
+        return HttpResponse(status=204)
+
+    def post(
+        self, request: HttpRequest, driver: str, provider_id: str, token: str
+    ) -> HttpResponse:
+        """Keep what is reported; what it means is applied afterwards."""
+        provider = _provider(driver, provider_id, token)
+        body = read_body(request, limit=BODY_OCTETS)
+        _check_json(body)
+        keep(provider, _reports(provider, _asked(request, body)))
+        return HttpResponse(status=200)
+
+
+def _provider(driver: str, provider_id: str, token: str) -> Provider:
+    """The one whose address this is.
+
+    Raises:
+        Problem: 403 for a token that is not the id's, 404 where there is no such provider now.
+    """
+    found = named(provider_id, token)
+    if found is None:
+        raise Problem("forged", "The token in the address is not this provider's.")
+    provider = Provider.objects.filter(pk=found, driver=driver).first()
+    if provider is None or driver not in drivers or not drivers[driver].gives_receipts:
+        raise Problem("not-found")
+    return provider
+
+
+def _reports(provider: Provider, asked: Request) -> list[Report]:
+    try:
+        opened = account(provider)
+    except (SealBroken, TypeError) as error:
+        # The vendor tries again, by when somebody may have mended it.
+        logger.warning("a callback cannot be checked: %s", type(error).__name__)
+        raise Problem("unavailable", "The provider's credentials cannot be read.") from error
+    match drivers[provider.driver].receipts(opened, asked):
+        case Forged(detail):
+            raise Problem("forged", f"{detail[:1].upper()}{detail[1:]}.")
+        case Unreadable(detail):
+            raise Problem("malformed", f"This is not a call of the vendor's: {detail}.")
+        case reports:
+            return reports
+
+
+def _asked(request: HttpRequest, body: bytes) -> Request:
+    """With the public address, as the vendor has it, wherever a proxy sent it on to."""
+    return Request(
+        method="POST",
+        url=settings.PUBLIC_URL + request.get_full_path(),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        query=request.META.get("QUERY_STRING", ""),
+        body=body,
+    )
+
+
+def _check_json(body: bytes) -> None:
+    """What begins as JSON is JSON; so deep that it cannot be read, it is refused, not crashed on.
+
+    Raises:
+        Problem: 400.
+    """
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem("malformed", "The body is not JSON, or nested too deeply.") from error
