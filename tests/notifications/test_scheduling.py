@@ -200,7 +200,7 @@ class TestRepeated:
 
     @pytest.fixture
     def body(self) -> dict[str, Any]:
-        return email(scheduled_at=ahead(seconds=-59.7), metadata={"a": "b"})
+        return email(scheduled_at=ahead(seconds=-58.5), metadata={"a": "b"})
 
     def wait_until_it_is_too_late(self, live: Api, body: dict[str, Any]) -> None:
         until = datetime.now(UTC) + timedelta(seconds=5)
