@@ -27,6 +27,19 @@ __all__ = ["unnoted"]
 TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
+LONG = (
+    "tests/chaos/", "tests/street/", "tests/embedded/test_instance.py",
+    "tests/telemetry/test_trace_street.py",
+)  # fmt: skip
+"""They take minutes and mostly wait; none of them needs the tables of this process."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, beside the many short ones, so that nobody waits for them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(autouse=True)
 def nothing_bound() -> None:
     """A test that calls a view itself leaves on its thread what the middleware would take off."""

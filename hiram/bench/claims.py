@@ -109,6 +109,8 @@ def owe(rows: int) -> dict[str, int]:
     else:
         execute("DELETE FROM notifications_outboxmessage WHERE topic = 'bench'")
     execute("VACUUM ANALYZE notifications_outboxmessage")
+    # Or what these rows cost is paid in the middle of the next measure.
+    execute("CHECKPOINT")
     return {"owed": rows}
 
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,14 +53,7 @@ async def flood(url: str, request: bytes, connections: int, seconds: float) -> d
 
     began = time.perf_counter()
     await asyncio.gather(*[run() for _ in range(connections)])
-    spent = time.perf_counter() - began
-    taken.sort()
-    return {
-        "requests": len(taken),
-        "per_second": len(taken) / spent,
-        "p50_ms": taken[len(taken) // 2] * 1000,
-        "p99_ms": taken[int(len(taken) * 0.99)] * 1000,
-    }
+    return _summary(taken, time.perf_counter() - began)
 
 
 async def pace(url: str, request: bytes, per_second: float, count: int) -> dict[str, Any]:
@@ -78,6 +72,49 @@ async def pace(url: str, request: bytes, per_second: float, count: int) -> dict[
     return answered
 
 
+async def each(
+    url: str, requests: Sequence[bytes], connections: int, per_second: float
+) -> dict[str, Any]:
+    """Post each of these once, at a steady rate; how fast that was, and how long an answer took.
+
+    A request waits for a free connection: its time begins when it should have been sent.
+    """
+    queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    taken: list[float] = []
+
+    async def run() -> None:
+        reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+        while True:
+            due, request = await queue.get()
+            status, body = await post(reader, writer, request)
+            taken.append(time.perf_counter() - due)
+            queue.task_done()
+            if not 200 <= status < 300:
+                raise SystemExit(f"{status}: {body[:300]!r}")
+
+    began = time.perf_counter()
+    runs = [asyncio.ensure_future(run()) for _ in range(connections)]
+    for number, request in enumerate(requests):
+        due = began + number / per_second
+        await asyncio.sleep(max(0, due - time.perf_counter()))
+        queue.put_nowait((due, request))
+    await queue.join()
+    spent = time.perf_counter() - began
+    for one in runs:
+        one.cancel()
+    return _summary(taken, spent)
+
+
+def _summary(taken: list[float], spent: float) -> dict[str, Any]:
+    taken.sort()
+    return {
+        "requests": len(taken),
+        "per_second": len(taken) / spent,
+        "p50_ms": taken[len(taken) // 2] * 1000,
+        "p99_ms": taken[int(len(taken) * 0.99)] * 1000,
+    }
+
+
 def _ids(body: dict[str, Any]) -> list[str]:
     return [item["id"] for item in body.get("data", [body])]
 
@@ -85,11 +122,17 @@ def _ids(body: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Do what is asked."""
     asked = json.load(sys.stdin)
-    request = encode(asked["url"], asked["key"], asked["path"], asked["body"])
+    url, key, path = asked["url"], asked["key"], asked["path"]
+    if "bodies" in asked:
+        requests = [encode(url, key, path, body) for body in asked["bodies"]]
+        told = each(url, requests, asked["connections"], asked["per_second"])
+        print(json.dumps(asyncio.run(told)))
+        return
+    request = encode(url, key, path, asked["body"])
     if "per_second" in asked:
-        result = asyncio.run(pace(asked["url"], request, asked["per_second"], asked["count"]))
+        result = asyncio.run(pace(url, request, asked["per_second"], asked["count"]))
     else:
-        result = asyncio.run(flood(asked["url"], request, asked["connections"], asked["seconds"]))
+        result = asyncio.run(flood(url, request, asked["connections"], asked["seconds"]))
     print(json.dumps(result))
 
 

@@ -136,13 +136,15 @@ def accepting(stage: Stage, who: Tenancy, peers: dict[str, float]) -> Iterator[M
         single = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
         with stage.owing(BACKLOG):
             behind = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
+        after = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
+        nothing_owed = (single + after) / 2
         batch = {"notifications": [LETTER] * BATCH}
         many = load(stage, who, "/v1/notifications/batch", batch, connections=2, seconds=SECONDS)[
             "per_second"
         ]
     yield at_least("accept single", single, "/s", ("pgbench, same rows", raw), 0.15)
     yield at_least("accept single", single, "/s", ("post-office send()", peers["send"]), 0.8)
-    yield at_least("accept, 1,000,000 owed", behind, "/s", ("the same, nothing owed", single), 0.9)
+    yield at_least("accept, 1,000,000 owed", behind, "/s", ("nothing owed", nothing_owed), 0.9)
     yield at_least(
         "accept batch of 500", many * BATCH, "/s",
         ("post-office send_many", peers["send_many"]), 0.8,

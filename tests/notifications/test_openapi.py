@@ -167,7 +167,7 @@ api = schemathesis.openapi.from_wsgi("/v1/openapi.json", application)
 
 @api.parametrize()
 @settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
