@@ -234,3 +234,22 @@ def test_a_text_that_cannot_be_written_is_a_value(smtp: Smtp) -> None:
         assert isinstance(answer, Failed)
         assert answer.fault is Fault.BAD_CONTENT
         assert peer.connections == 0
+
+
+def test_a_return_path_is_on_the_envelope_alone(smtp: Smtp) -> None:
+    one, two = (replace(PLAIN, return_path=f"b+{n}@bounces.acme.example") for n in "12")
+    with SmtpPeer() as peer:
+        answers = [smtp.send(account(peer.port), mail, timeout=SECONDS) for mail in (one, two)]
+        assert [mail.sender.partition(" ")[0] for mail in peer.received] == [
+            "<b+1@bounces.acme.example>", "<b+2@bounces.acme.example>"
+        ]  # fmt: skip
+        plain = compose(PLAIN, Sender(FROM)).data
+        assert [mail.data for mail in peer.received] == [plain, plain]
+    assert len({getattr(answer, "payload_sha256", answer) for answer in answers}) == 1
+    assert smtp.payload(account(1), one) == smtp.payload(account(1), PLAIN)
+
+
+@pytest.mark.parametrize("wrong", ["b+1", "b+1@", "b+1@x>\r\nDATA", "b+ 1@acme.example"])
+def test_a_return_path_that_is_no_address_is_not_sent(wrong: str) -> None:
+    with pytest.raises(BadLetter):
+        compose(replace(PLAIN, return_path=wrong), SENDER)
