@@ -41,7 +41,12 @@ STOP_SECONDS = 15.0
 """How long a mail that has arrived may take to be kept when the server is stopped."""
 
 _STOPPING = "421 4.3.2 stopping, come back later"
-_LINE_OCTETS = 64 * 1024
+_END = b"\r\n.\r\n"
+_EVERYTHING = 2**30
+_READ_AHEAD = 64 * 1024
+_MOST_OCTETS = MAIL_OCTETS * 3 // 2 + len(_END)
+"""With each of its dots doubled, if it has nothing but lines of dots."""
+
 _THREADS = 4
 _NOBODY = "<>"
 """What aiosmtpd calls the empty sender: an empty address is a syntax error to it."""
@@ -86,8 +91,8 @@ class Rules:
 class Dialogue(SMTP):
     """One connection."""
 
-    # How much is read ahead; lines that are too long are no reason to lose a report.
-    line_length_limit = _LINE_OCTETS
+    # How much is read ahead; aiosmtpd checks the length of commands besides.
+    line_length_limit = _READ_AHEAD
 
     def __init__(self, server: InboundServer) -> None:
         self._server = server
@@ -159,21 +164,26 @@ class Dialogue(SMTP):
             self.leave(_STOPPING)
 
     async def _mail(self) -> bytes | None:
-        """The mail up to its final dot, dots unstuffed; None when it is too large."""
-        mail, octets, is_whole = bytearray(), 0, True
-        while True:
-            try:
-                line = await self._reader.readuntil(b"\r\n")
-            except asyncio.LimitOverrunError as error:
-                line = await self._reader.read(error.consumed)
-            if is_whole and line == b".\r\n":
-                return bytes(mail) if octets <= MAIL_OCTETS else None
-            octets += len(line)
-            if octets <= MAIL_OCTETS:
-                mail += line.removeprefix(b".") if is_whole else line
-            else:
-                mail.clear()
-            is_whole = line.endswith(b"\r\n")
+        """The mail up to its final dot, dots unstuffed; None when it is too large.
+
+        By what has arrived, not by lines: somebody might send nothing but ends of lines.
+        """
+        # The CRLF of the DATA line counts: a first line of one dot is the end too.
+        mail, searched, is_large = bytearray(b"\r\n"), 0, False
+        while (end := mail.find(_END, searched)) < 0:
+            if len(mail) > _MOST_OCTETS:
+                is_large = True
+                del mail[: -len(_END)]
+            searched = max(0, len(mail) - len(_END) + 1)
+            chunk = await self._reader.read(_EVERYTHING)
+            if not chunk:
+                raise ConnectionResetError
+            mail += chunk
+        # What follows was pipelined (RFC 2920). The reader is empty, so the order is kept.
+        if rest := bytes(mail[end + len(_END) :]):
+            self._reader.feed_data(rest)
+        whole = bytes(mail[: end + 2]).replace(b"\r\n.", b"\r\n")[2:]
+        return None if is_large or len(whole) > MAIL_OCTETS else whole
 
 
 class InboundServer:
