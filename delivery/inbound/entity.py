@@ -66,11 +66,8 @@ class Fields:
         # Of a long value the package counts the quotation marks again for each semicolon.
         if len(str(self.message.get("Content-Type", ""))) > TYPE_CHARACTERS:
             return "", ""
-        try:
-            found = self.message.get_param(name) if name else ""
-            return self.message.get_content_type(), found if isinstance(found, str) else ""
-        except (ValueError, LookupError):  # no character set, no number: RFC 2231 has both
-            return "", ""
+        found = self.message.get_param(name) if name else ""
+        return self.message.get_content_type(), found if isinstance(found, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
 
 MAIL_OCTETS = 1024 * 1024
-"""A report has the headers of what it is about, or all of it; what is larger may be cut by its
-sender (RFC 3462, 2), and is refused."""
+"""A report needs no more than a page, and what it is about is optional in it (RFC 6522, 3); where
+the server lets us, we ask for the headers alone."""
 
 SESSION_SECONDS = 300.0
 """How long a session may last, however many mails it brings and however slowly."""
@@ -97,6 +97,7 @@ class Dialogue(SMTP):
     def __init__(self, server: InboundServer) -> None:
         self._server = server
         self._limit: asyncio.TimerHandle | None = None
+        self._is_surplus = False
         self.is_keeping = False
         super().__init__(
             server.rules,
@@ -111,6 +112,7 @@ class Dialogue(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the dialogue, and its time."""
         self._server.dialogues.add(self)
+        self._is_surplus = len(self._server.dialogues) > SESSIONS
         self._limit = self.loop.call_later(self._server.session_seconds, self.abort)
         super().connection_made(transport)
 
@@ -133,7 +135,7 @@ class Dialogue(SMTP):
             self.transport.close()
 
     async def _handle_client(self) -> None:
-        if len(self._server.dialogues) > SESSIONS:
+        if self._is_surplus:
             self.leave("421 4.3.2 too many connections")
         else:
             await super()._handle_client()

@@ -79,7 +79,7 @@ class BadLetter(ValueError):
 class Letter:
     """An e-mail ready to be handed over: `data` has CRLF line ends and is not dot-stuffed.
 
-    `sender` is the envelope's, which `data` need not name.
+    `sender` is the envelope's, which `data` need not name; `is_returned` to an address of its own.
     """
 
     sender: str
@@ -87,6 +87,7 @@ class Letter:
     copies: tuple[str, ...]
     data: bytes
     international: bool
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ def _compose(message: Message, sender: Sender, recipient: str) -> Letter:
     addresses = (from_address, recipient, *copies, fields["Reply-To"])
     international = not all(map(str.isascii, addresses))
     # Another one on each try, so in the envelope alone: what is hashed stays the same.
-    sender_address = address(message.return_path) if message.return_path else from_address
-    return Letter(sender_address, recipient, copies, data, international)
+    envelope = address(message.return_path) if message.return_path else from_address
+    return Letter(envelope, recipient, copies, data, international, bool(message.return_path))
 
 
 def _tree(message: Message, fields: dict[str, str], headers: dict[str, str]) -> Part:

@@ -18,7 +18,7 @@ from delivery.drivers.smtp import Smtp
 from delivery.smtp_driver.letter import BadAddress, BadLetter, Sender, address, compose
 from tests.drivers.conformance import SECONDS
 from tests.drivers.smtp_account import FROM, MESSAGE, account
-from tests.drivers.smtp_peer import SmtpPeer
+from tests.drivers.smtp_peer import FEATURES, SmtpPeer
 
 SENDER = Sender(FROM, "Shop")
 PLAIN = replace(MESSAGE, html="")
@@ -253,3 +253,17 @@ def test_a_return_path_is_on_the_envelope_alone(smtp: Smtp) -> None:
 def test_a_return_path_that_is_no_address_is_not_sent(wrong: str) -> None:
     with pytest.raises(BadLetter):
         compose(replace(PLAIN, return_path=wrong), SENDER)
+
+
+@pytest.mark.parametrize("path", ["", "b+1@bounces.acme.example"])
+@pytest.mark.parametrize("features", [FEATURES, (*FEATURES, "DSN")])
+def test_only_what_we_read_ourselves_is_to_come_back_without_its_body(
+    smtp: Smtp, path: str, features: tuple[str, ...]
+) -> None:
+    with SmtpPeer(features=features) as peer:
+        mail = replace(PLAIN, return_path=path)
+        assert isinstance(smtp.send(account(peer.port), mail, timeout=SECONDS), Sent)
+        [received] = peer.received
+    said = received.sender.split(" ")[1:]
+    assert said[0].startswith("SIZE=")
+    assert said[1:] == (["RET=HDRS"] if path and "DSN" in features else [])

@@ -261,6 +261,11 @@ class TestHostile:
         raw = top.replace(STATUS.encode(), kind) + text + b"\r\n\r\nReporting-MTA" + rest
         assert len(said(raw)) <= 1
 
+    def test_a_report_under_too_many_headers_is_none(self):
+        filling = b"X: y\r\n" * (HEAD_OCTETS // 5)
+        assert len(said(b"X: y\r\n" * 1_000 + bounce())) == 1
+        assert said(filling + bounce()) == []
+
     def test_long_dates_and_names(self):
         for text in ("(" * 60_000, "a " * 30_000, "\\x{41}" * 10_000, "@" * 60_000, ":" * 60_000):
             raw = bounce(block(Last_Attempt_Date=text, Final_Recipient=text, Status=text))
@@ -290,6 +295,12 @@ class TestHostile:
             changed = whole[:place] + raw + whole[place + gone :]
             for found in read(changed, from_nobody=True):
                 assert found.kind in Kind
+
+    @given(text=st.text("*'\";=0123456789%\\ ,()\n\0ab\udc80", max_size=200))
+    def test_any_parameters(self, text: str) -> None:
+        for kind in ("multipart/report", "multipart/report; boundary"):
+            raw = f"Content-Type: {kind}{text}\r\n".encode("utf-8", "surrogatepass")
+            read(raw + bounce(), from_nobody=True)
 
     @given(text=st.text(max_size=200), name=st.sampled_from(
         ["Content-Type", "Date", "Content-Transfer-Encoding"]))  # fmt: skip
