@@ -8,6 +8,7 @@ from typing import Any
 
 from delivery.callback_url import callback_url
 from delivery.driver import Account, Driver, Message
+from delivery.return_path import return_path
 from delivery.shelves import drivers
 from hiram.lib.findings import MOST
 from hiram.lib.problems import FieldError, pointer
@@ -72,13 +73,16 @@ def _place(driver: Driver, name: str) -> str:
 
 
 def with_sender(message: Message, opened: Account) -> Message:
-    """The message with the account's own sender where it names none, and that sender's name."""
+    """The message with the account's own sender where it names none, and that sender's name; with
+    an address of its own for bounces, where the account has a domain for them."""
     own = getattr(opened.settings, "from_email", "") or getattr(opened.settings, "from_number", "")
     named = message.sender in ("", own)
+    domain = getattr(opened.settings, "return_domain", "")
     return dataclasses.replace(
         message,
         sender=message.sender or own,
         sender_name=getattr(opened.settings, "from_name", "") if named else "",
+        return_path=return_path(message.attempt_id, domain) if domain else "",
     )
 
 

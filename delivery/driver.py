@@ -165,7 +165,8 @@ class Message:
     `key` is the same on every try of one notification and differs between notifications and
     recorded replays: it is the Message-ID's local part and the provider's idempotency key.
     `at` is when the notification was accepted (the Date header, the same on every try).
-    `attempt_id` identifies this one try, for receipts. Channels use the fields they have.
+    `attempt_id` identifies this one try, for receipts, and `return_path` is where a mail server
+    may report of it (empty: to the sender). Channels use the fields they have.
     """
 
     key: str
@@ -173,6 +174,7 @@ class Message:
     recipient: str
     at: datetime
     attempt_id: str = ""
+    return_path: str = ""
     sender: str = ""
     sender_name: str = ""
     subject: str = ""

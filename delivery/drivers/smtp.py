@@ -9,6 +9,10 @@ from delivery.driver import described
 from delivery.smtp_driver import BadAddress, SmtpDriver, address
 from hiram.lib import http
 
+RETURN_DOMAIN_OCTETS = 199
+"""A path has at most 256 octets with its brackets (RFC 5321, 4.5.3.1.3), of which the part before
+the domain takes 55."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -38,6 +42,11 @@ class Settings:
         default=(),
         required=False,
     )
+    return_domain: str = described(
+        "Domain for bounces",
+        help="Its mail must come to this installation. Each mail then has a return address there.",
+        required=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,8 @@ class Smtp(SmtpDriver):
         wrong = _wrong_senders(settings)
         if not settings.from_name.isprintable():
             wrong.append(("from_name", "A name is one line of text."))
+        if settings.return_domain and not _is_domain(settings.return_domain):
+            wrong.append(("return_domain", "Not a domain that mail can be sent to."))
         if settings.security == "none" and not http.policy().plain:
             wrong.append(("security", "The operator does not allow unencrypted SMTP."))
         if settings.username and not credentials.password:
@@ -81,6 +92,13 @@ def _wrong_senders(settings: Settings) -> list[tuple[str, str]]:
         except BadAddress as error:
             wrong.append((name, f"Not an e-mail address: {error}."))
     return wrong
+
+
+def _is_domain(text: str) -> bool:
+    try:
+        return len(address(f"anyone@{text}").rpartition("@")[2]) <= RETURN_DOMAIN_OCTETS
+    except BadAddress:
+        return False
 
 
 def _wrong_host(settings: Settings) -> list[tuple[str, str]]:

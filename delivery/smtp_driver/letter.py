@@ -77,13 +77,17 @@ class BadLetter(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """An e-mail ready to be handed over: `data` has CRLF line ends and is not dot-stuffed."""
+    """An e-mail ready to be handed over: `data` has CRLF line ends and is not dot-stuffed.
+
+    `sender` is the envelope's, which `data` need not name; `is_returned` to an address of its own.
+    """
 
     sender: str
     recipient: str
     copies: tuple[str, ...]
     data: bytes
     international: bool
+    is_returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,10 @@ def _compose(message: Message, sender: Sender, recipient: str) -> Letter:
     }
     data = _written(_tree(message, fields, headers), _mark(message))
     addresses = (from_address, recipient, *copies, fields["Reply-To"])
-    return Letter(from_address, recipient, copies, data, not all(map(str.isascii, addresses)))
+    international = not all(map(str.isascii, addresses))
+    # Another one on each try, so in the envelope alone: what is hashed stays the same.
+    envelope = address(message.return_path) if message.return_path else from_address
+    return Letter(envelope, recipient, copies, data, international, bool(message.return_path))
 
 
 def _tree(message: Message, fields: dict[str, str], headers: dict[str, str]) -> Part:

@@ -189,12 +189,16 @@ class Line(smtplib.SMTP):
             raise Incapable(Phase.RCPT, "the server takes no internationalised addresses")
 
     def parameters(self, letter: Letter) -> str:
-        """What follows the sender's address: SIZE (RFC 1870), 8BITMIME (6152), SMTPUTF8 (6531)."""
-        size = f" SIZE={len(letter.data)}" if self.has_extn("size") else ""
+        """What follows the sender's address: SIZE (RFC 1870), RET (3461), 8BITMIME (6152),
+        SMTPUTF8 (6531).
+        """
+        said = f" SIZE={len(letter.data)}" if self.has_extn("size") else ""
+        # Of a bounce that we read ourselves, the mail's headers are more than enough.
+        said += " RET=HDRS" if letter.is_returned and self.has_extn("dsn") else ""
         if not letter.international:
-            return size
+            return said
         body = " BODY=8BITMIME" if self.has_extn("8bitmime") else ""
-        return f"{size}{body} SMTPUTF8"
+        return f"{said}{body} SMTPUTF8"
 
     def take_up(self, limit: http.Limit) -> None:
         """Go on with another message, under another limit."""

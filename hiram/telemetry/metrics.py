@@ -48,6 +48,7 @@ _LEASES_LOST = Counter("hiram_leases_lost_total", "Leases that ended before thei
 _LOG_DROPPED = Counter(
     "hiram_log_dropped_total", "Log records lost because the log's reader was slow or gone."
 )
+_RETURNED = Counter("hiram_returned_mails_total", "Mails to return paths.", ["became"])
 _SEND = Histogram(
     "hiram_send_duration_seconds",
     "Duration of a provider's call.",
@@ -96,6 +97,11 @@ def lease_lost(n: int = 1) -> None:
 def log_dropped(n: int = 1) -> None:
     """`n` log records could not be written."""
     _LOG_DROPPED.inc(n)
+
+
+def returned(became: str) -> None:
+    """A mail to a return path was taken; `became` says whether it was a report."""
+    _RETURNED.labels(became).inc()
 
 
 def answered(method: str, route: str, status: int, seconds: float) -> None:

@@ -80,6 +80,8 @@ class TestSmtp(Conformance):
         ({"allowed_from": ("@acme.example", "acme.example")}, "allowed_from"),
         ({"allowed_from": ("@",)}, "allowed_from"),
         ({"from_name": "Shop\r\nBcc: eve@example.com"}, "from_name"),
+        ({"return_domain": "bounces@acme.example"}, "return_domain"),
+        ({"return_domain": "acme.example>\r\nRCPT TO:<eve@example.com"}, "return_domain"),
         ({"password": ""}, "password"),
     )
 

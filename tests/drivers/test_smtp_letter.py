@@ -18,7 +18,7 @@ from delivery.drivers.smtp import Smtp
 from delivery.smtp_driver.letter import BadAddress, BadLetter, Sender, address, compose
 from tests.drivers.conformance import SECONDS
 from tests.drivers.smtp_account import FROM, MESSAGE, account
-from tests.drivers.smtp_peer import SmtpPeer
+from tests.drivers.smtp_peer import FEATURES, SmtpPeer
 
 SENDER = Sender(FROM, "Shop")
 PLAIN = replace(MESSAGE, html="")
@@ -234,3 +234,36 @@ def test_a_text_that_cannot_be_written_is_a_value(smtp: Smtp) -> None:
         assert isinstance(answer, Failed)
         assert answer.fault is Fault.BAD_CONTENT
         assert peer.connections == 0
+
+
+def test_a_return_path_is_on_the_envelope_alone(smtp: Smtp) -> None:
+    one, two = (replace(PLAIN, return_path=f"b+{n}@bounces.acme.example") for n in "12")
+    with SmtpPeer() as peer:
+        answers = [smtp.send(account(peer.port), mail, timeout=SECONDS) for mail in (one, two)]
+        assert [mail.sender.partition(" ")[0] for mail in peer.received] == [
+            "<b+1@bounces.acme.example>", "<b+2@bounces.acme.example>"
+        ]  # fmt: skip
+        plain = compose(PLAIN, Sender(FROM)).data
+        assert [mail.data for mail in peer.received] == [plain, plain]
+    assert len({getattr(answer, "payload_sha256", answer) for answer in answers}) == 1
+    assert smtp.payload(account(1), one) == smtp.payload(account(1), PLAIN)
+
+
+@pytest.mark.parametrize("wrong", ["b+1", "b+1@", "b+1@x>\r\nDATA", "b+ 1@acme.example"])
+def test_a_return_path_that_is_no_address_is_not_sent(wrong: str) -> None:
+    with pytest.raises(BadLetter):
+        compose(replace(PLAIN, return_path=wrong), SENDER)
+
+
+@pytest.mark.parametrize("path", ["", "b+1@bounces.acme.example"])
+@pytest.mark.parametrize("features", [FEATURES, (*FEATURES, "DSN")])
+def test_only_what_we_read_ourselves_is_to_come_back_without_its_body(
+    smtp: Smtp, path: str, features: tuple[str, ...]
+) -> None:
+    with SmtpPeer(features=features) as peer:
+        mail = replace(PLAIN, return_path=path)
+        assert isinstance(smtp.send(account(peer.port), mail, timeout=SECONDS), Sent)
+        [received] = peer.received
+    said = received.sender.split(" ")[1:]
+    assert said[0].startswith("SIZE=")
+    assert said[1:] == (["RET=HDRS"] if path and "DSN" in features else [])
