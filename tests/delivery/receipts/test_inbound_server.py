@@ -154,8 +154,12 @@ class TestRefused:
             assert client.docmd("DATA")[0] == 503
         assert inbound.mails == []
 
-    @pytest.mark.parametrize("path", ["", "<", "<>", ADDRESS, f"<{ADDRESS}", f"<{ADDRESS}> X=Y",
-                                      "<a b>", "<\0>", f"<{ADDRESS}><{ADDRESS}>", "<\x80\xff>"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "path",
+        ["", "<", "<>", ADDRESS, f"<{ADDRESS}", f"<{ADDRESS}> X=Y", "<a b>", "<\0>",
+         f"<{ADDRESS}><{ADDRESS}>", "<\x80\xff>"],
+        ids=range(10),
+    )  # fmt: skip
     def test_what_is_no_path(self, inbound, path):
         with inbound.client() as client:
             client.ehlo()
