@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.blows import Blows
@@ -12,6 +12,8 @@ from tests.chaos.outages import Outages
 from tests.chaos.receivers import Receivers
 from tests.chaos.scene import Scene
 from tests.chaos.seconds import Seconds
+
+HEAD = f"{'at':>6}  {'fault':<40} {'in flight':>9} {'accepted':>10} {'delivered':>10}"
 
 
 @dataclass
@@ -26,6 +28,13 @@ class Blow:
     accepted: float = 0
     delivered: float = 0
     broken: dict[str, int] = field(default_factory=dict)
+
+    def line(self) -> str:
+        """Its row of the table under `HEAD`."""
+        return (
+            f"{self.at:6.1f}  {self.name:<40} {self.in_flight:>9}"
+            f" {self.accepted:>8.1f} s {self.delivered:>8.1f} s"
+        )
 
 
 def every_kind(scene: Scene) -> dict[str, Callable[[], int]]:
@@ -49,7 +58,7 @@ class Nemesis:
     def __post_init__(self) -> None:
         self._began = time.monotonic()
 
-    def strike(self, rounds: int) -> None:
+    def strike(self, rounds: int) -> Iterator[Blow]:
         """Every kind of fault `rounds` times, in an order that the seed decides."""
         for _ in range(rounds):
             for name in self.scene.chance.sample(self.kinds, len(self.kinds)):
@@ -59,6 +68,7 @@ class Nemesis:
                 blow.accepted, blow.delivered = self.scene.passes()
                 if self.audits:
                     blow.broken = self.scene.broken()
+                yield blow
 
     @property
     def kinds(self) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 from hiram.embedded.environment import ROOT
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
-from tests.chaos.nemesis import Nemesis, every_kind
+from tests.chaos.nemesis import HEAD, Nemesis, every_kind
 from tests.chaos.receivers import EVENTS
 from tests.chaos.scene import Scene
 from tests.chaos.sink import Sink
@@ -70,18 +70,21 @@ def run(
     settings["HIRAM_CALL_SECONDS"] = str(CALL_SECONDS)
     with Instance(**settings) as instance, ExitStack() as stack:
         until(instance.ready, 60)
-        nemesis, load = play(instance, form, faults, seed, stack)
+
+        def say(line: str) -> None:
+            with capsys.disabled():
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+
+        say(f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{HEAD}")
+        nemesis, load = play(instance, form, faults, seed, stack, say)
         drained = drain(instance, form)
         ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
         told = Told(instance, nemesis.scene.sinks)
         with instance.database() as database:
             [[connected]] = database.execute(_CONNECTED).fetchall()
-        said = table(nemesis, load, ledger, told)
-        with capsys.disabled():
-            sys.stdout.write(
-                f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{said}\n"
-                f"drained in {drained:.1f} s, {connected} connections to PostgreSQL\n"
-            )
+        say(summary(nemesis, load, ledger, told))
+        say(f"drained in {drained:.1f} s, {connected} connections to PostgreSQL")
         if form.patient:
             path = ROOT / "var" / "chaos.json"
             path.parent.mkdir(exist_ok=True)
@@ -93,7 +96,12 @@ def run(
 
 
 def play(
-    instance: Instance, form: Form, faults: Faults, seed: int, stack: ExitStack
+    instance: Instance,
+    form: Form,
+    faults: Faults,
+    seed: int,
+    stack: ExitStack,
+    say: Callable[[str], object],
 ) -> tuple[Nemesis, Load]:
     """The load and the faults, until both are through; receivers take until the stack ends."""
     tenants = [instance.tenant() for _ in range(TENANTS)]
@@ -116,7 +124,8 @@ def play(
         mailbox.ordered(**slow),
         Load(tenants, form.notifications, form.per_second) as load,
     ):
-        nemesis.strike(form.rounds)
+        for blow in nemesis.strike(form.rounds):
+            say(blow.line())
     return nemesis, load
 
 
@@ -163,15 +172,10 @@ def facts(
     }
 
 
-def table(nemesis: Nemesis, load: Load, ledger: Ledger, told: Told) -> str:
-    """What happened, for people."""
+def summary(nemesis: Nemesis, load: Load, ledger: Ledger, told: Told) -> str:
+    """What became of it all, for people."""
     in_flight = sum(blow.in_flight for blow in nemesis.blows)
     lines = [
-        f"{'at':>6}  {'fault':<32} {'in flight':>9} {'accepted':>10} {'delivered':>10}",
-        *(
-            f"{b.at:6.1f}  {b.name:<32} {b.in_flight:>9} {b.accepted:>8.1f} s {b.delivered:>8.1f} s"
-            for b in nemesis.blows
-        ),
         f"accepted {ledger.accepted}, arrived {ledger.arrivals.total()}",
         f"told {told.events} events by {told.posts} posts",
         f"duplicates {ledger.duplicates} and {told.duplicates}, in flight {in_flight}",
