@@ -18,6 +18,7 @@ from delivery.callback_url import named
 from delivery.driver import Forged, Report, Request, Unreadable
 from delivery.receive import keep
 from delivery.shelves import drivers
+from hiram.lib.first_query import first_row
 from hiram.lib.problems import Problem
 from hiram.lib.rest import BODY_OCTETS, Endpoint, read_body
 from hiram.lib.vault import SealBroken
@@ -25,7 +26,11 @@ from tenants.models import Provider
 
 logger = logging.getLogger(__name__)
 
-_PROVIDER = "SELECT * FROM tenants_provider WHERE id = %s AND driver = %s"
+_FIELDS = ("id", "tenant_id", "driver", "settings", "sealed", "updated_at")
+_PROVIDER = """
+SELECT id, tenant_id, driver, settings, sealed, updated_at
+  FROM tenants_provider WHERE id = %s AND driver = %s
+"""
 
 
 @extend_schema(exclude=True)
@@ -57,11 +62,13 @@ def _provider(driver: str, provider_id: str, token: str) -> Provider:
     found = named(provider_id, token)
     if found is None:
         raise Problem("forged", "The token in the address is not this provider's.")
-    # As it stands, without Django's building of it: vendors come in storms.
-    provider = next(iter(Provider.objects.raw(_PROVIDER, [found, driver])), None)
-    if provider is None or driver not in drivers or not drivers[driver].gives_receipts:
+    # By hand, and only what a callback needs: vendors come in storms.
+    row = first_row(_PROVIDER, [found, driver])
+    if row is None or driver not in drivers or not drivers[driver].gives_receipts:
         raise Problem("not-found")
-    return provider
+    key, tenant_id, driver, fields, sealed, updated_at = row
+    values = [key, tenant_id, driver, json.loads(fields), sealed, updated_at]
+    return Provider.from_db(None, _FIELDS, values)
 
 
 def _reports(provider: Provider, asked: Request) -> list[Report]:

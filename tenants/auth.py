@@ -15,11 +15,12 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import DatabaseError, OperationalError, connection, connections
+from django.db import DatabaseError, connection, connections
 from django.http import HttpRequest
 
 from hiram import telemetry
 from hiram.lib import ids
+from hiram.lib.first_query import first_row
 from hiram.lib.problems import Problem
 from hiram.lib.rest import Endpoint
 from tenants.models import ApiKey, Tenant
@@ -83,20 +84,7 @@ def _given(request: HttpRequest) -> str | None:
 
 
 def _find(key_digest: bytes) -> Any:
-    # This first query tells by itself whether a kept connection still lives, so the extra
-    # round trip of Django's health check is saved.
-    connection.health_check_done = True  # type: ignore[attr-defined]
-    try:
-        return _fetch(key_digest)
-    except OperationalError:
-        connection.close()
-        return _fetch(key_digest)
-
-
-def _fetch(key_digest: bytes) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [key_digest])
-        return cursor.fetchone()
+    return first_row(_FIND, [key_digest])
 
 
 class TenantEndpoint(Endpoint):
