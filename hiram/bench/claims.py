@@ -12,7 +12,7 @@ import time
 from uuid import UUID
 
 import django
-from django.db import connection, transaction
+from django.db import connection
 
 django.setup()
 
@@ -35,11 +35,9 @@ SELECT gen_random_uuid(), gen_random_uuid(), 'live', 'email', 1 FROM generate_se
 """
 _BACKLOG = """
 INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
-SELECT gen_random_uuid(), %s, 'notification', %s, 1, now() + interval '1 day'
-  FROM generate_series(1, %s)
+SELECT gen_random_uuid(), tenant_id, 'notification', id, 1, now() + interval '1 day'
+  FROM notifications_lane, generate_series(1, %s)
 """
-
-
 _OWE = """
 INSERT INTO notifications_outboxmessage (id, tenant_id, topic, lane_id, rank, expires_at)
 SELECT gen_random_uuid(), md5((mod(n, 1000))::text)::uuid, 'bench', md5((mod(n, 1000))::text)::uuid, 1,
@@ -62,16 +60,18 @@ def execute(statement: str, *values: str | int | UUID) -> None:
 
 def make(settled: int, lanes: int, active: int, rows: int) -> None:
     """History, lanes without rows, and lanes with so many due rows each, one lane a tenant."""
-    with transaction.atomic():
-        for number in range(active):
-            tenant = Tenant.objects.create(name=f"bench {number}")
-            lane = lane_id(Owner(tenant.pk, "live"), "email", 1)
-            Lane.objects.create(
-                id=lane, tenant=tenant, mode="live", topic="email", rank=1, max_in_flight=32_000
-            )
-            execute(_BACKLOG, tenant.pk, lane, rows)
-        execute(_LANES, lanes)
-        execute(_HISTORY, tenant.pk, settled)
+    execute("TRUNCATE notifications_lane")
+    tenants = Tenant.objects.bulk_create([Tenant(name=f"bench {n}") for n in range(active)])
+    Lane.objects.bulk_create(
+        Lane(
+            id=lane_id(Owner(tenant.pk, "live"), "email", 1),
+            tenant=tenant, mode="live", topic="email", rank=1, max_in_flight=32_000,
+        )
+        for tenant in tenants
+    )  # fmt: skip
+    execute(_BACKLOG, rows)
+    execute(_LANES, lanes)
+    execute(_HISTORY, tenants[0].pk, settled)
     execute(_VACUUM)
 
 
