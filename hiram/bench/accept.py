@@ -22,7 +22,7 @@ from hiram.bench.pgbench import commits
 from hiram.bench.stage import Stage
 
 CONNECTIONS, BATCH_CONNECTIONS = 16, 2
-ROUNDS, ROUND_SECONDS = 4, 3
+ROUNDS, ROUND_SECONDS = 6, 2
 WARM_UP_SECONDS = 2
 BACKLOG = 1_000_000
 
