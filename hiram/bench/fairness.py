@@ -49,7 +49,7 @@ def fairness(stage: Stage, port: int, arrivals: Path) -> Iterator[Measure]:
         stage.wait_for(lambda: count(arrivals) > before + BATCH, "the backlog")
         behind = taken()
         share = fair_share(stage, asking, arrivals)
-    stage.manage("shell", "-c", EMPTY)
+    stage.sql(EMPTY)
     if count(arrivals) - before >= BACKLOG:
         raise BenchFailed("the backlog was gone before the measure was")
     value, quiet = behind[int(ASKED * 0.95)], alone[int(ASKED * 0.95)]

@@ -1,33 +1,24 @@
-"""The measures: each runs Hiram and its reference, and says the ratio and the floor."""
+"""What a measure is, and what the measures share."""
 
 from __future__ import annotations
 
 import json
-import os
 import smtplib
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hiram.bench.pgbench import commits_per_second
-from hiram.bench.stage import Stage, cpu_seconds
+from hiram.bench.stage import Stage
 from hiram.embedded.environment import ROOT
-from hiram.embedded.launch import launch
 
-CONNECTIONS = 16
-SECONDS = 12
 BATCH = 500
-BACKLOG = 1_000_000
-DELIVERED = 8_000
 PACED, PACE_PER_SECOND = 400, 20
-IDLE_SECONDS = 25
-WARM_UP_SECONDS = 20
 LETTER = {
     "channel": "email",
     "recipient": "ops@tenant.example",
@@ -64,6 +55,25 @@ def at_most(name: str, value: float, unit: str, peer: tuple[str, float], most: f
     """A cost beside its reference."""
     ratio = value / peer[1]
     return Measure(name, value, unit, *peer, ratio, most, ratio <= most)
+
+
+Turn = TypeVar("Turn", bound=Hashable)
+
+
+def in_turn(
+    rounds: int, turns: Mapping[Turn, Callable[[], tuple[float, float]]]
+) -> dict[Turn, float]:
+    """How much each does a second, all told: a turn says how much it did in how many seconds.
+
+    Each has one turn a round, forth and back, so that the machine's weather falls on all alike.
+    """
+    done, spent = dict.fromkeys(turns, 0.0), dict.fromkeys(turns, 0.0)
+    for number in range(rounds):
+        for name in list(turns)[:: -1 if number % 2 else 1]:
+            much, seconds = turns[name]()
+            done[name] += much
+            spent[name] += seconds
+    return {name: done[name] / spent[name] for name in turns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,64 +137,17 @@ def load(stage: Stage, who: Tenancy, path: str, body: Any, **asked: Any) -> Any:
     return stage.measure("load", words)
 
 
-def accepting(stage: Stage, who: Tenancy, peers: dict[str, float]) -> Iterator[Measure]:
-    """Accepts a second over HTTP, workers stopped."""
-    raw = commits_per_second(stage, who_uuid(stage, who), clients=CONNECTIONS, seconds=SECONDS)
-    flood = {"connections": CONNECTIONS, "seconds": SECONDS}
-    with stage.running("web"):
-        load(stage, who, "/v1/notifications", LETTER, connections=4, seconds=2)
-        single = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
-        with stage.owing(BACKLOG):
-            behind = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
-        after = load(stage, who, "/v1/notifications", LETTER, **flood)["per_second"]
-        nothing_owed = (single + after) / 2
-        batch = {"notifications": [LETTER] * BATCH}
-        many = load(stage, who, "/v1/notifications/batch", batch, connections=2, seconds=SECONDS)[
-            "per_second"
-        ]
-    yield at_least("accept single", single, "/s", ("pgbench, same rows", raw), 0.15)
-    yield at_least("accept single", single, "/s", ("post-office send()", peers["send"]), 0.8)
-    yield at_least("accept, 1,000,000 owed", behind, "/s", ("nothing owed", nothing_owed), 0.9)
-    yield at_least(
-        "accept batch of 500", many * BATCH, "/s",
-        ("post-office send_many", peers["send_many"]), 0.8,
-    )  # fmt: skip
-
-
 def who_uuid(stage: Stage, who: Tenancy) -> str:
     """The tenant's id as PostgreSQL has it."""
     code = f"from hiram.lib import ids; print(ids.parse('tnt', {who.tenant_id!r}))"
     return stage.python("-c", code).strip()
 
 
-def delivering(
-    stage: Stage, who: Tenancy, arrivals: Path, peers: dict[str, float]
-) -> Iterator[Measure]:
-    """Deliveries a second from a backlog: from the first arrival to the last one settled."""
-    stage.manage("shell", "-c", EMPTY)
-    with stage.running("web"):
-        batch = {"notifications": [LETTER] * BATCH}
-        times = DELIVERED // BATCH
-        load(stage, who, "/v1/notifications/batch", batch, per_second=1_000, count=times)
-    before = count(arrivals)
-    with stage.running("worker", "relay", "beat"):
-        stage.wait_for(lambda: count(arrivals) - before >= DELIVERED, "delivery", 300)
-        stage.wait_for(
-            lambda: int(stage.manage("shell", "-v", "0", "-c", OWED)) == 0, "settling", 60
-        )
-    moments = [float(line.split()[0]) for line in arrivals.read_text().splitlines()[before:]]
-    rate = DELIVERED / (moments[-1] - moments[0])
-    yield at_least(
-        "delivered by SMTP", rate, "/s", ("post-office send_queued", peers["send_queued"]), 0.8
-    )
-
-
-EMPTY = (
-    "from django.db import connection as c; c.cursor().execute('TRUNCATE"
-    " notifications_outboxmessage, notifications_notification, notifications_content,"
-    " notifications_attempt, notifications_event')"
-)
-OWED = "from notifications.models import OutboxMessage as o; print(o.objects.count())"
+EMPTY = """
+TRUNCATE notifications_outboxmessage, notifications_notification, notifications_content,
+         notifications_attempt, notifications_event
+"""
+OWED = "SELECT count(*) FROM notifications_outboxmessage"
 
 
 def count(arrivals: Path) -> int:
@@ -243,56 +206,3 @@ def dialogue_milliseconds(port: int) -> float:
             client.sendmail("b@bench.example", LETTER["recipient"], text)
             taken.append(time.perf_counter() - began)
     return statistics.median(taken) * 1000
-
-
-def claiming(stage: Stage) -> Iterator[Measure]:
-    """The claim's time as history and lanes grow."""
-    found = stage.measure("claims")
-    yield at_most(
-        "claim at 1,000,000 settled", found["history_1m"], "ms",
-        ("at 10,000", found["history_10k"]), 1.2,
-    )  # fmt: skip
-    yield at_most(
-        "claims of 500 over 1,000 lanes", found["over_1000"], "ms",
-        ("of one lane", found["of_one"]), 10.0,
-    )  # fmt: skip
-    yield at_most(
-        "claim, 10 lanes active of 100,000", found["lanes_100k"], "ms",
-        ("10 of 10", found["lanes_10"]), 2.0,
-    )  # fmt: skip
-
-
-def idling(stage: Stage) -> Iterator[Measure]:
-    """Processor time of a whole idle Hiram beside Celery's own with nothing to do."""
-    servers = [stage.redis.pid or 0, stage.postgres.pid or 0]
-    with stage.running("web", "relay", "worker", "beat") as groups:
-        ours = _spent([*groups, *servers])
-    reference = _noop(stage)
-    percent = 100 / IDLE_SECONDS
-    yield at_most(
-        "idle, all processes", ours * percent, "% of a core",
-        ("Celery, beat, Redis with a no-op", reference * percent), 2.5,
-    )  # fmt: skip
-
-
-def _noop(stage: Stage) -> float:
-    env = stage.env | {"BENCH_BROKER": f"{stage.redis.url.rpartition('/')[0]}/9"}
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "hiram.bench.noop"]
-    options = ["-c", "2", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    started = [
-        launch([*command, "worker", *options], env=env),
-        launch([*command, "beat", "--pidfile="], env=env),
-    ]
-    try:
-        return _spent([*(process.pid for process in started), stage.redis.pid or 0])
-    finally:
-        for process in started:
-            os.killpg(process.pid, 9)
-            process.wait(5)
-
-
-def _spent(sessions: list[int]) -> float:
-    time.sleep(WARM_UP_SECONDS)
-    before = cpu_seconds(sessions)
-    time.sleep(IDLE_SECONDS)
-    return cpu_seconds(sessions) - before

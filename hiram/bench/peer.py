@@ -1,24 +1,22 @@
-"""django-post-office doing the same work; run by a Python of its own, prints one JSON line.
+"""django-post-office doing the same work; run by a Python of its own.
 
-`peer.py DATABASE_URL SMTP_PORT`: mails a second by `mail.send()` in a loop, by
-`mail.send_many()` of 500, and delivered by `send_queued_mail` at its best setting.
+`peer.py DATABASE_URL SMTP_PORT` stays: for each line of JSON it reads it prints `[mails, seconds]`.
+`{"send": 3}`: `mail.send()` in a loop, for 3 s. `{"send_many": 3}`: `mail.send_many()` of 500, for
+3 s. `{"send_queued": 3000, "processes": 2, "threads": 5}`: so many, delivered from its queue.
 """
 
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import django
 from django.conf import settings
 
-SENDS = 3_000
-MANY, MANY_SIZE = 20, 500
-DELIVERED = 3_000
-SETTINGS = ((1, 5), (2, 5), (2, 16), (4, 8))
-"""Processes and threads for each; the best of these counts."""
+MANY = 500
 
 
 def configure(url: str, port: int) -> None:
@@ -29,7 +27,7 @@ def configure(url: str, port: int) -> None:
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.postgresql",
-                "NAME": "bench_peer",
+                "NAME": parts.path.lstrip("/"),
                 "USER": parts.username or "",
                 "PASSWORD": parts.password or "",
                 "HOST": parse_qs(parts.query).get("host", [parts.hostname or ""])[0],
@@ -75,40 +73,55 @@ def letter() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure."""
+    """Do what is asked, until nothing more is."""
     configure(sys.argv[1], int(sys.argv[2]))
     from django.core.management import call_command
+    from django.db import connection
     from post_office import mail
     from post_office.models import Email
 
     call_command("migrate", verbosity=0)
-    found: dict[str, float] = {}
-    began = time.perf_counter()
-    for _ in range(SENDS):
-        mail.send(**letter())
-    found["send"] = SENDS / (time.perf_counter() - began)
-    Email.objects.all().delete()
-    began = time.perf_counter()
-    for _ in range(MANY):
-        mail.send_many([letter() for _ in range(MANY_SIZE)])
-    found["send_many"] = MANY * MANY_SIZE / (time.perf_counter() - began)
-    Email.objects.all().delete()
-    found["send_queued"] = max(delivered(mail, Email, *setting) for setting in SETTINGS)
-    print(json.dumps(found))
+    # What a part of it should print is no answer.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "send" in asked:
+            told = repeated(lambda: mail.send(**letter()), 1, asked["send"])
+        elif "send_many" in asked:
+            told = repeated(lambda: mail.send_many(letters(MANY)), MANY, asked["send_many"])
+        else:
+            told = delivered(mail, Email, asked)
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE post_office_email CASCADE")
+        print(json.dumps(told), file=answers, flush=True)
 
 
-def delivered(mail: Any, email: Any, processes: int, threads: int) -> float:
-    """Mails a second with this many processes, and threads in each."""
-    settings.POST_OFFICE["THREADS_PER_PROCESS"] = threads  # type: ignore[misc]
-    mail.send_many([letter() for _ in range(DELIVERED)])
+def letters(count: int) -> list[dict[str, Any]]:
+    """Some mails."""
+    return [letter() for _ in range(count)]
+
+
+def repeated(call: Callable[[], object], mails: int, seconds: float) -> tuple[int, float]:
+    """Mails and seconds; each call queues some."""
+    began, done = time.perf_counter(), 0
+    while (spent := time.perf_counter() - began) < seconds:
+        call()
+        done += mails
+    return done, spent
+
+
+def delivered(mail: Any, email: Any, asked: dict[str, int]) -> tuple[int, float]:
+    """Mails and seconds, with so many processes, and threads in each."""
+    count = asked["send_queued"]
+    settings.POST_OFFICE["THREADS_PER_PROCESS"] = asked["threads"]  # type: ignore[misc]
+    mail.send_many(letters(count))
     began = time.perf_counter()
-    mail.send_queued_mail_until_done(processes=processes, log_level=0)
+    mail.send_queued_mail_until_done(processes=asked["processes"], log_level=0)
     spent = time.perf_counter() - began
     sent = email.objects.filter(status=0).count()
-    if sent != DELIVERED:
-        raise SystemExit(f"{sent} of {DELIVERED} were sent")
-    email.objects.all().delete()
-    return DELIVERED / spent
+    if sent != count:
+        raise SystemExit(f"{sent} of {count} were sent")
+    return count, spent
 
 
 if __name__ == "__main__":

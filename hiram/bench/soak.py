@@ -9,12 +9,7 @@ from hiram.bench.stage import Stage
 
 ROUNDS, ROUND = 10, 100_000
 PER_SECOND = 900
-_SIZE = (
-    "from django.db import connection as c\n"
-    "with c.cursor() as k:\n"
-    " k.execute(\"SELECT pg_total_relation_size('notifications_outboxmessage')\")\n"
-    " print(k.fetchone()[0])"
-)
+_SIZE = "SELECT pg_total_relation_size('notifications_outboxmessage')"
 
 
 def soak(stage: Stage) -> Iterator[Measure]:
@@ -30,10 +25,8 @@ def soak(stage: Stage) -> Iterator[Measure]:
         for number in range(ROUNDS):
             asked = {"per_second": PER_SECOND / BATCH, "count": ROUND // BATCH}
             load(stage, who, "/v1/notifications/batch", batch, **asked)
-            stage.wait_for(
-                lambda: int(stage.manage("shell", "-v", "0", "-c", OWED)) == 0, "settling", 900
-            )
-            sizes.append(int(stage.manage("shell", "-v", "0", "-c", _SIZE)) / 2**20)
+            stage.wait_for(lambda: stage.sql(OWED) == 0, "settling", 900)
+            sizes.append(stage.sql(_SIZE) / 2**20)
             yield at_most(
                 f"outbox after {(number + 1) * ROUND:,}", sizes[-1], "MiB",
                 (f"after {ROUND:,}", sizes[0]), 2.0,

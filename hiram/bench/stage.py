@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -15,6 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
+
+import psycopg
 
 from hiram.embedded.environment import ROOT
 from hiram.embedded.home import Home
@@ -134,14 +138,40 @@ class Stage:
                 _end(process)
             log.close()
 
+    def sql(self, statement: str, database: str = "") -> Any:
+        """Run a statement of our own; the first field of its first row, if it has rows."""
+        url = self._url(database) if database else self.env["DATABASE_URL"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            found = connection.execute(statement.encode())
+            row = found.fetchone() if found.description else None
+        return row[0] if row else None
+
     @contextmanager
-    def owing(self, rows: int) -> Iterator[None]:
-        """Inside, so many rows more are owed, over a thousand lanes."""
-        self.measure("claims", {"owe": rows})
+    def copy(self, name: str) -> Iterator[Stage]:
+        """The same servers, with a copy of the database while nobody is connected to it.
+
+        It can run processes of its own beside those of the first.
+        """
+        self.make_database(name, "hiram")
+        other = copy.copy(self)
+        other.env = self.env | {
+            "DATABASE_URL": self._url(name),
+            "HIRAM_PORT": str(self.home.port(f"{name}_web")),
+            "HIRAM_OPS_PORT": str(self.home.port(f"{name}_ops")),
+        }
         try:
-            yield
+            yield other
         finally:
-            self.measure("claims", {"owe": 0})
+            self.sql(f"DROP DATABASE {name} WITH (FORCE)", "postgres")
+
+    def make_database(self, name: str, template: str = "template1") -> str:
+        """A new one in place of what a broken run may have left; its URL."""
+        self.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", "postgres")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}", "postgres")
+        return self._url(name)
+
+    def _url(self, database: str) -> str:
+        return urlsplit(self.postgres.url)._replace(path=f"/{database}").geturl()
 
     def wait_for(
         self, condition: Callable[[], bool], what: str, seconds: float = _START_SECONDS
