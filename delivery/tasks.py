@@ -72,7 +72,10 @@ def delivery() -> Delivery:
 
 @shared_task(name="hiram.relay")
 def relay(beat: bool = False) -> None:
-    """Look once, and dispatch as many looks as are worth it and not already waiting."""
+    """Look once, and dispatch as many looks as are worth it and not already waiting.
+
+    Beat's tick also applies what providers have reported: a task more would cost as much again.
+    """
     if beat:
         cache.set(BEAT_KEY, time.time(), timeout=None)
     try:
@@ -80,10 +83,18 @@ def relay(beat: bool = False) -> None:
         _watched.looked()
         if looks:
             dispatch(looks)
+        if beat:
+            _apply()
     except (DatabaseError, InterfaceError) as error:
-        # The next tick looks again.
+        # The next tick looks again, and what was not applied is still due.
         logger.warning("cannot look: %s", type(error).__name__)
         connection.close()
+
+
+def _apply() -> None:
+    until = time.monotonic() + APPLYING_SECONDS
+    while apply() and time.monotonic() < until:
+        pass
 
 
 def dispatch(looks: int) -> None:
@@ -108,19 +119,6 @@ def deliver() -> None:
 def abandon() -> None:
     """See `delivery.reconcile`."""
     reconciling.abandon()
-
-
-@shared_task(name="hiram.receipts")
-def receipts() -> None:
-    """Apply what providers have reported."""
-    try:
-        until = time.monotonic() + APPLYING_SECONDS
-        while apply() and time.monotonic() < until:
-            pass
-    except (DatabaseError, InterfaceError) as error:
-        # What was not applied is still due.
-        logger.warning("cannot apply receipts: %s", type(error).__name__)
-        connection.close()
 
 
 @shared_task(name="hiram.reconcile")

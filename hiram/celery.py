@@ -84,7 +84,6 @@ app.conf.update(
             "schedule": 1.0,
             "options": {"expires": 120},
         },
-        "receipts": {"task": "hiram.receipts", "schedule": 1.0, "options": {"expires": 120}},
         "abandon": {"task": "hiram.abandon", "schedule": 30.0, "options": {"expires": 300}},
         "alert": {"task": "hiram.alert", "schedule": 60.0, "options": {"expires": 300}},
         "warn": {"task": "hiram.warn", "schedule": 60.0, "options": {"expires": 300}},

@@ -63,17 +63,16 @@ Turn = TypeVar("Turn", bound=Hashable)
 def in_turn(
     rounds: int, turns: Mapping[Turn, Callable[[], tuple[float, float]]]
 ) -> dict[Turn, float]:
-    """How much each does a second, all told: a turn says how much it did in how many seconds.
+    """How much each does a second, the median of its turns: one says how much, in how many seconds.
 
     Each has one turn a round, forth and back, so that the machine's weather falls on all alike.
     """
-    done, spent = dict.fromkeys(turns, 0.0), dict.fromkeys(turns, 0.0)
+    rates: dict[Turn, list[float]] = {name: [] for name in turns}
     for number in range(rounds):
         for name in list(turns)[:: -1 if number % 2 else 1]:
             much, seconds = turns[name]()
-            done[name] += much
-            spent[name] += seconds
-    return {name: done[name] / spent[name] for name in turns}
+            rates[name].append(much / seconds)
+    return {name: statistics.median(found) for name, found in rates.items()}
 
 
 @dataclass(frozen=True, slots=True)
