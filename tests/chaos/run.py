@@ -72,8 +72,9 @@ def run(
         until(instance.ready, 60)
         nemesis, load = play(instance, form, faults, seed, stack)
         drained = drain(instance, form)
-        ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
-        told = Told(instance, nemesis.scene.sinks)
+        scene = nemesis.scene
+        ledger = Ledger(instance, [*load.journal, *scene.journal], scene.stories)
+        told = Told(instance, scene.sinks)
         with instance.database() as database:
             [[connected]] = database.execute(_CONNECTED).fetchall()
         said = table(nemesis, load, ledger, told)
