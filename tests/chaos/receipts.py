@@ -132,14 +132,15 @@ class Receipts:
         """Kill who calls the vendor, once that `comes` of what it has taken; calls cut off."""
         scene, subject = self._scene, self._subject()
         with self._slow(SLOWER_SECONDS):
-            posted = self._post(TAKEN, subject)
-            stories = dict.fromkeys(posted.ids, ARRIVES)
-            scene.stories |= stories
+            self._post(TAKEN, subject)
             victim = until(lambda: self._caller(subject), RECOVERY_SECONDS)
             with frozen(victim):
                 began, answered = time.monotonic(), self._vendor.answers[200]
                 in_flight = scene.open_calls([victim])
+                # What it had not called with yet goes out when the time of a lost answer is over.
                 taken = [mail["key"] for mail in self._vendor.messages(subject)]
+                stories = dict.fromkeys(taken, ARRIVES)
+                scene.stories |= stories
                 with self._vendor.telling(stories, subject):
                     until(lambda: comes(taken, answered), RECOVERY_SECONDS)
                     known = [k for k, state in self._states(taken).items() if state == "delivered"]
@@ -159,7 +160,7 @@ class Receipts:
     def _sent(self, keys: Sequence[str]) -> bool:
         """Whether these are, but for those whose answer was lost."""
         states = [*self._states(keys).values()]
-        in_doubt = self._scene.value(_IN_DOUBT, _keys(keys))
+        in_doubt = int(self._scene.value(_IN_DOUBT, _keys(keys)))
         return states.count("sent") >= len(keys) - in_doubt
 
     def _ended(self, stories: Mapping[str, Story]) -> bool:
