@@ -124,7 +124,7 @@ class SuppressionsEndpoint(_Suppressions):
         if given.channel not in channels:
             text = f"This must be one of {', '.join(channels)}."
             raise Problem("invalid", errors=[FieldError("/channel", "not_an_option", text)])
-        address = _address("invalid", given.channel, given.recipient)
+        address = address_of(given.channel, given.recipient)
         owner = self.owner
         row, is_new = suppress(
             owner.tenant_id, owner.mode, given.channel, address, Suppression.Reason.MANUAL
@@ -144,7 +144,7 @@ class SuppressionsEndpoint(_Suppressions):
             raise Problem("bad-query", errors=errors)
         if "recipient" not in asked:
             return asked
-        address = _address("bad-query", asked["channel"], asked.pop("recipient"))
+        address = address_of(asked["channel"], asked.pop("recipient"), "bad-query")
         return asked | {"address": digest(self.caller.tenant_id, asked["channel"], address)}
 
 
@@ -178,7 +178,7 @@ class SuppressionEndpoint(_Suppressions):
         return HttpResponse(status=204)
 
 
-def _address(problem: str, channel: str, text: str) -> str:
+def address_of(channel: str, text: str, problem: str = "invalid") -> str:
     """As the channel's requests take it. Raises Problem."""
     field = channels[channel].request.model_fields["recipient"]
     kind: Any = Annotated[(field.annotation, *field.metadata)]

@@ -14,6 +14,7 @@ from portal.admin import (
     people,
     providers,
     site,
+    suppressions,
     webhooks,
 )
 
@@ -26,5 +27,6 @@ __all__ = [
     "people",
     "providers",
     "site",
+    "suppressions",
     "webhooks",
 ]

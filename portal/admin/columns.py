@@ -46,6 +46,11 @@ class TenantFilter(admin.SimpleListFilter):
         return queryset.filter(tenant_id=chosen) if chosen else queryset.none()
 
 
+def tenant_asked_for(request: HttpRequest) -> UUID | None:
+    """Which tenant the list is narrowed to, whether or not it is one of the user's."""
+    return _uuid(request.GET.get(TenantFilter.parameter_name))
+
+
 def _names(access: Access) -> QuerySet[Tenant, tuple[UUID, str]]:
     return access.tenants().values_list("pk", "name")
 

@@ -63,6 +63,13 @@ DEAD = (
 )  # fmt: skip
 """Reasons for which a notification ends `failed`."""
 
+SUPPRESSED = {
+    "hard_bounce": "came back for good",
+    "complaint": "complained",
+    "manual": "added by hand",
+}
+"""How an address came into the list of the suppressed."""
+
 OUTCOMES = {
     "started": "The call is under way, or its worker died in it.",
     "sent": "The provider took it.",

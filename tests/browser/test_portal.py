@@ -12,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
 from notifications.models import Notification, WebhookEndpoint
+from notifications.suppression import suppress
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
 from tests.browser.webdriver import Browser
@@ -140,6 +141,7 @@ def test_no_page_is_wider_than_the_window(
     )
     hook = make_webhook(tenant, long[:60], url=f"https://hooks.example.com/{long * 5}")
     told(hook, error=long, response=long * 5)
+    gone, _ = suppress(tenant.pk, "live", "email", "ada@gone.example", "hard_bounce")
     _log_in(browser, base)
     browser.resize(width, 844)
     for path in (
@@ -159,6 +161,9 @@ def test_no_page_is_wider_than_the_window(
             f"/portal/notifications/webhookendpoint/{hook.pk}/{page}/"
             for page in ("change", "deliveries", "rotate", "recover")
         ),
+        "/portal/notifications/suppression/",
+        "/portal/notifications/suppression/add/",
+        *(f"/portal/notifications/suppression/{gone.pk}/{page}/" for page in ("change", "allow")),
         "/trestleboard/",
         "/portal/password-reset/",
     ):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import requests
 
 from hiram.lib import ids
 from tests.chaos.load import Posted, made
+from tests.chaos.story import Story
 from tests.street.instance import Instance
 from tests.street.tenant import Tenant
 
@@ -26,6 +27,13 @@ SELECT n.id, concat_ws(' ', n.status, n.reason), n.recipient, n.tenant_id,
 """
 
 
+_HAPPENED = """
+SELECT notification_id, replace(type, 'notification.', ''), count(*) FROM notifications_event
+ WHERE notification_id IS NOT NULL AND type <> 'notification.attempted' GROUP BY 1, 2
+"""
+_WAITING = "SELECT count(*) FROM delivery_receipt WHERE applied_at IS NULL"
+
+
 @dataclass(frozen=True)
 class Row:
     """What the database says of a notification; `maybe_sent` attempts may have taken effect."""
@@ -39,10 +47,14 @@ class Row:
 
 @dataclass
 class Ledger:
-    """What was promised and what became of it; each finding is a sentence."""
+    """What was promised and what became of it; each finding is a sentence.
+
+    All are `sent`, but for those with a story that a provider told of them.
+    """
 
     instance: Instance
     journal: Sequence[Posted]
+    stories: Mapping[str, Story] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     arrivals: Counter[str] = field(default_factory=Counter)
 
@@ -55,6 +67,7 @@ class Ledger:
         }
         self._rows = self._read_rows()
         self._check_promises()
+        self._check_reports()
         self._check_arrivals()
         self._check_audit()
         self._check_repeats()
@@ -84,7 +97,9 @@ class Ledger:
         promised, rows = self._promised, self._rows
         self._find("promised, but not there", [key for key in promised if key not in rows])
         self._find("there, but never promised", [key for key in rows if key not in promised])
-        self._find("not sent", [(k, r.status) for k, r in rows.items() if r.status != "sent"])
+        ends = {key: story.end for key, story in self.stories.items()}
+        other = [(k, r.status) for k, r in rows.items() if r.status != ends.get(k, "sent")]
+        self._find("not sent, or not as was reported", other)
         self._find("an attempt is still open", [k for k, row in rows.items() if row.started])
         wrong = [
             key
@@ -94,6 +109,20 @@ class Ledger:
         self._find("another tenant's or recipient's", wrong)
         twice = Counter(row.recipient for row in rows.values())
         self._find("accepted twice", [who for who, count in twice.items() if count > 1])
+
+    def _check_reports(self) -> None:
+        """Each is in force, once; here nothing but attempts happens twice to a notification."""
+        with self.instance.database() as database:
+            counts = {
+                (ids.show("ntf", key), kind): count
+                for key, kind, count in database.execute(_HAPPENED)
+            }
+            [[waiting]] = database.execute(_WAITING).fetchall()
+        self._find("happened twice", [found for found, count in counts.items() if count > 1])
+        told = [(key, kind) for key, story in self.stories.items() for kind in story.events]
+        self._find("reported, but no event", [one for one in told if one not in counts])
+        if waiting:
+            self.findings.append(f"{waiting} receipts are not applied")
 
     def _check_arrivals(self) -> None:
         crossed, excess = [], []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from tests.chaos.blows import Blows
 from tests.chaos.disk import Disk
 from tests.chaos.outages import Outages
+from tests.chaos.receipts import Receipts
 from tests.chaos.receivers import Receivers
 from tests.chaos.scene import Scene
 from tests.chaos.seconds import Seconds
@@ -39,11 +40,8 @@ class Blow:
 
 def every_kind(scene: Scene) -> dict[str, Callable[[], int]]:
     """All that this machine can do; each answers the calls it can have cut off."""
-    return {
-        name: strike
-        for faults in (Blows(scene), Outages(scene), Receivers(scene), Seconds(scene), Disk(scene))
-        for name, strike in faults.kinds.items()
-    }
+    kinds = (Blows, Outages, Receivers, Receipts, Seconds, Disk)
+    return {name: strike for kind in kinds for name, strike in kind(scene).kinds.items()}
 
 
 @dataclass

@@ -79,8 +79,9 @@ def run(
         say(f"\nchaos, HIRAM_CHAOS_SEED={seed}\n{HEAD}")
         nemesis, load = play(instance, form, faults, seed, stack, say)
         drained = drain(instance, form)
-        ledger = Ledger(instance, [*load.journal, *nemesis.scene.journal])
-        told = Told(instance, nemesis.scene.sinks)
+        scene = nemesis.scene
+        ledger = Ledger(instance, [*load.journal, *scene.journal], scene.stories)
+        told = Told(instance, scene.sinks)
         with instance.database() as database:
             [[connected]] = database.execute(_CONNECTED).fetchall()
         say(summary(nemesis, load, ledger, told))

@@ -22,6 +22,7 @@ from hiram.embedded.instance import celery
 from hiram.embedded.launch import launch
 from tests.chaos.load import Posted, made
 from tests.chaos.sink import Sink
+from tests.chaos.story import Story
 from tests.embedded.waiting import lives, until
 from tests.street.instance import Instance
 from tests.street.processes import children, family, frozen, send
@@ -39,7 +40,7 @@ SELECT count(*) FROM notifications_attempt
 class Scene:
     """An instance under load. `lease` is its HIRAM_LEASE_SECONDS; `away` is for how many seconds
     what goes away for long stays away; `sinks` are the tenants' receivers, of which the probe's
-    has a rate."""
+    has a rate; `stories` is how those end of which a provider reports."""
 
     instance: Instance
     probe: Tenant
@@ -48,6 +49,7 @@ class Scene:
     chance: random.Random
     sinks: Sequence[Sink] = ()
     journal: list[Posted] = field(default_factory=list)
+    stories: dict[str, Story] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count()
@@ -64,12 +66,12 @@ class Scene:
         letter = self.probe.letter(f"probe{number}", priority="high")
         return Posted(self.probe, "/v1/notifications", f"probe {number}", letter, [], 0)
 
-    def batch(self, count: int) -> Posted:
-        """So many at once."""
-        number = next(self._numbers)
-        letters = [self.probe.letter(f"probe{number}-{n}") for n in range(count)]
+    def batch(self, count: int, tenant: Tenant | None = None, **fields: Any) -> Posted:
+        """So many at once, of the probe or of this tenant."""
+        number, asker = next(self._numbers), tenant or self.probe
+        letters = [asker.letter(f"probe{number}-{n}", **fields) for n in range(count)]
         path, body = "/v1/notifications/batch", {"notifications": letters}
-        return Posted(self.probe, path, f"probe {number}", body, [], 0)
+        return Posted(asker, path, f"probe {number}", body, [], 0)
 
     def accepts(self, posted: Posted) -> int:
         """The status of one answer to it, 0 without one; what is accepted is promised."""
@@ -83,6 +85,11 @@ class Scene:
             posted.ids = made(answer)
             self.journal.append(posted)
         return answer.status_code
+
+    def accepted(self, posted: Posted) -> Posted:
+        """The same, once it is."""
+        until(lambda: self.accepts(posted) == 202, RECOVERY_SECONDS)
+        return posted
 
     def refused(self) -> Posted:
         """The first of many that is refused, with 503; it is still to be asked for again."""

@@ -21,9 +21,11 @@ from notifications.models import (
     Event,
     Notification,
     OutboxMessage,
+    Suppression,
     WebhookDelivery,
     WebhookEndpoint,
 )
+from notifications.suppression import suppress
 from portal.models import Entry
 from tenants.auth import issue_key
 from tenants.models import ALL_SCOPES, ApiKey, Invite, Member, Provider, Role, Tenant, User
@@ -52,6 +54,13 @@ class World:
         [failed] = post(self.tenant, email(recipient=f"{mark}@dead.example"))
         return dead(failed, detail=f"{mark} error")
 
+    @cached_property
+    def suppression(self) -> Suppression:
+        """An address that nothing else is sent to; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        address = f"{mark}@gone.example"
+        return suppress(self.tenant.pk, "live", "email", address, "hard_bounce")[0]
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with an admin, by the admin's name."""
@@ -62,6 +71,7 @@ class World:
             "notifications_notification": self.notification,
             "notifications_deadletter": self.letter,
             "notifications_webhookendpoint": self.webhook,
+            "notifications_suppression": self.suppression,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,

@@ -182,6 +182,30 @@ def test_what_the_provider_reported_is_told(people: People, ours: World) -> None
     assert places[:1] + places[2:] == sorted(places[:1] + places[2:])
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason", "said"),
+    [
+        ("delivered", None, "Delivered"),
+        ("bounced", "soft_bounce", "Bounced +.* It came back this time."),
+        ("bounced", "hard_bounce", "Bounced +.* The address can never be reached."),
+        ("complained", "complaint", "The recipient complained +.* called it spam."),
+        ("deferred", None, "The provider tries again"),
+        ("rejected", None, "The provider took it, and does not send it"),
+        ("opened", None, "Opened"),
+        ("clicked", None, "A link was followed"),
+    ],
+    ids=lambda value: str(value).partition(" ")[0],
+)
+def test_each_report_is_told_in_words(
+    kind: str, reason: str | None, said: str, people: People, ours: World
+) -> None:
+    [row] = post(ours.tenant)
+    event(row, f"notification.{kind}", reason=reason, provider="primary")
+    plain = _plain(people["viewer"].get(_detail(row)).content.decode())
+    assert re.search(said, plain)
+    assert "Provider primary" in plain
+
+
 def test_suppressed_it_says_why(people: People, ours: World) -> None:
     [row] = post(ours.tenant)
     reason = "suppression:complaint"

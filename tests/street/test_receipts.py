@@ -9,24 +9,10 @@ import requests
 
 from tests.embedded.waiting import until
 from tests.street.instance import Instance
+from tests.street.reporting import SECRET, resend
 from tests.street.tenant import Tenant
 
 pytestmark = pytest.mark.xdist_group("street")
-
-SECRET = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ="
-
-
-def resend(tenant: Tenant) -> str:
-    """A provider at the simulator's Resend; the address that it is to call."""
-    made = tenant.provider(
-        driver="resend",
-        settings={
-            "api_url": f"{tenant.instance.facts['simulator_url']}/resend/",
-            "from_email": tenant.sender,
-        },
-        credentials={"api_key": "re_1", "webhook_secret": SECRET},
-    )
-    return str(tenant.ask("GET", f"/v1/providers/{made}").json()["callback_url"])
 
 
 def types(tenant: Tenant, notification: str) -> list[str]:
