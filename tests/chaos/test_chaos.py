@@ -15,7 +15,7 @@ from tests.chaos.run import Form, run
 from tests.chaos.scene import Scene
 
 SHORT = Form(1_500, 20, 1, patient=False, drain_seconds=90, away=5)
-FULL = Form(5_000, 40, 2, patient=True, drain_seconds=600, away=60)
+FULL = Form(5_000, 20, 2, patient=True, drain_seconds=600, away=60)
 ALWAYS = (
     "kill -9 web", "kill -9 worker", "kill -9 relay", "kill -9 beat", "kill -9 redis", "flushall",
     "kill -9 postgres", "stop a child past its lease",
