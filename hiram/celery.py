@@ -13,6 +13,7 @@ from celery.signals import setup_logging
 from django.conf import settings
 from kombu import Connection, Queue
 
+from hiram import broker
 from hiram.lib.doorbell import doorbell
 
 DOORBELL_SECONDS = 0.05
@@ -35,6 +36,7 @@ _transport: dict[str, Any] = (
     else {"confirm_publish": True}
 )
 
+broker.install()
 app = Celery("hiram")
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
