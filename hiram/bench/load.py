@@ -20,9 +20,14 @@ async def post(
     """One request and its answer: status and body."""
     writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    at = head.index(b"content-length:") + 15
-    body = await reader.readexactly(int(head[at : head.index(b"\r", at)]))
+    body = await reader.readexactly(_length(head))
     return int(head[9:12]), body
+
+
+def _length(head: bytes) -> int:
+    """What a head in lower case announces."""
+    at = head.index(b"content-length:") + 15
+    return int(head[at:].partition(b"\r")[0])
 
 
 def encode(url: str, key: str, path: str, body: Any) -> bytes:
@@ -35,24 +40,61 @@ def encode(url: str, key: str, path: str, body: Any) -> bytes:
     return head.encode() + content
 
 
+class Flood(asyncio.Protocol):
+    """One connection that posts the same again as soon as it is answered, until the time is up."""
+
+    def __init__(self, request: bytes, until: float, taken: list[float]) -> None:
+        """Seconds of each are added to `taken`; `ended` is done when no answer is missing."""
+        self._request, self._until, self._taken = request, until, taken
+        self._buffer = b""
+        self._began = 0.0
+        self._transport: asyncio.Transport
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Post."""
+        self._transport = transport  # type: ignore[assignment]
+        self._post()
+
+    def data_received(self, data: bytes) -> None:
+        """Post again when the answer is whole."""
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if not found or len(body) < _length(head.lower()):
+            return
+        self._buffer = b""
+        if int(head[9:12]) != 202:
+            self.ended.set_exception(SystemExit(f"{head[9:12]!r}: {body[:300]!r}"))
+            return
+        self._taken.append(time.perf_counter() - self._began)
+        if time.perf_counter() < self._until:
+            self._post()
+        else:
+            self._transport.close()
+            self.ended.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing more is coming."""
+        if not self.ended.done():
+            self.ended.set_exception(SystemExit(f"the connection was cut: {error}"))
+
+    def _post(self) -> None:
+        self._began = time.perf_counter()
+        self._transport.write(self._request)
+
+
 async def flood(url: str, request: bytes, connections: int, seconds: float) -> dict[str, Any]:
     """Post as fast as answers come, for `seconds`; accepted requests and their rate."""
-    until = time.perf_counter() + seconds
+    loop, parts = asyncio.get_running_loop(), urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 80
     taken: list[float] = []
-
-    async def run() -> None:
-        host, port = urlsplit(url).hostname, urlsplit(url).port
-        reader, writer = await asyncio.open_connection(host, port)
-        while time.perf_counter() < until:
-            began = time.perf_counter()
-            status, body = await post(reader, writer, request)
-            if status != 202:
-                raise SystemExit(f"{status}: {body[:300]!r}")
-            taken.append(time.perf_counter() - began)
-        writer.close()
-
     began = time.perf_counter()
-    await asyncio.gather(*[run() for _ in range(connections)])
+    until = began + seconds
+    lines = [
+        (await loop.create_connection(lambda: Flood(request, until, taken), host, port))[1]
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*[line.ended for line in lines])
     return _summary(taken, time.perf_counter() - began)
 
 
