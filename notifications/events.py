@@ -45,11 +45,13 @@ def payload(event: Event, notification: Notification | None) -> dict[str, Any]:
             "category": notification.category,
             "metadata": notification.metadata,
         }
-    data |= _shown(event.data if isinstance(event.data, dict) else {})
+    data |= own_data(event)
     return {"type": event.type, "timestamp": rfc3339.show(event.created_at), "data": data}
 
 
-def _shown(data: dict[str, Any]) -> dict[str, Any]:
+def own_data(event: Event) -> dict[str, Any]:
+    """What the event alone says."""
+    data = event.data if isinstance(event.data, dict) else {}
     return {
         name: ids.show("att", UUID(value)) if name == "attempt_id" else value
         for name, value in data.items()

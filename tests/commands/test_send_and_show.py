@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hiram.lib import ids
-from notifications.models import Attempt, DeadLetter, Notification, OutboxMessage
+from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
 from tests.commands.running import done, refused, said
 from tests.tenancy import make_tenant
 
@@ -120,3 +120,15 @@ def test_attempts_and_dead_letters_are_shown() -> None:
     text = said("show", sent["id"])
     assert "\x1b" not in text
     assert text.index("attempts:") < text.index("events:") < text.index("dead letters:")
+
+
+def test_events_name_attempts_as_the_api_does() -> None:
+    tenant = make_tenant("Example")
+    sent = done("send", "Example", "--channel", "sms", "--to", "+14155550100", "--body", "x")
+    attempt_id = ids.new()
+    Event.objects.create(
+        id=ids.new(), tenant=tenant, notification_id=Notification.objects.get().pk, mode="live",
+        type="notification.attempted", data={"attempt_id": str(attempt_id), "number": 1},
+    )  # fmt: skip
+    [_, event] = done("show", sent["id"])["events"]
+    assert event["data"] == {"attempt_id": ids.show("att", attempt_id), "number": 1}

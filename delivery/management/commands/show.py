@@ -7,6 +7,7 @@ from typing import Any
 from hiram.lib import ids, rfc3339
 from hiram.lib.commands import Command as Base
 from hiram.lib.commands import CommandError, CommandParser, table
+from notifications.events import own_data
 from notifications.models import DeadLetter, Event, Notification
 from notifications.record import show
 from tenants.models import Tenant
@@ -66,7 +67,7 @@ def _event(event: Event) -> dict[str, Any]:
     return {
         "id": ids.show("evt", event.pk),
         "type": event.type,
-        "data": event.data,
+        "data": own_data(event),
         "created_at": rfc3339.show_if(event.created_at),
     }
 
