@@ -21,7 +21,7 @@ from hiram.bench.measures import (
 from hiram.bench.peer_process import post_office
 from hiram.bench.stage import Stage
 
-ROUNDS, MAILS = 6, 1_500
+ROUNDS, MAILS = 5, 3_000
 WARM_UP = 500
 SETTINGS = ((1, 5), (2, 5), (2, 16), (4, 8))
 """Processes of the peer, and threads in each; the best of these is what counts."""
