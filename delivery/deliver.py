@@ -57,6 +57,7 @@ class Delivery:
         self._slots = slots
         self._reserved = max(1, slots // 5)
         self._open: set[tuple[UUID, int]] = set()
+        self._alone: set[tuple[UUID, int]] = set()
         self._disturbed = False
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="slot")
         self._results: queue.SimpleQueue[tuple[Claim, Outcome]] = queue.SimpleQueue()
@@ -127,10 +128,11 @@ class Delivery:
                 self._disturbed = False
             claims = claim(free, reserved=self._reserved)
             metrics.claimed(len(claims))
-            sound, suspects = poison.sort(claims)
+            sound, suspects = poison.sort(claims, poison.ALONE_AT_ONCE - len(self._alone))
             for work, number in prepare(sound):
                 self._start(work.claim, partial(call, work, number))
             for suspect in suspects:
+                self._alone.add((suspect.id, suspect.fence))
                 self._start(suspect, partial(poison.run_alone, suspect))
         except (OperationalError, InterfaceError) as error:
             self._disturbed = True
@@ -162,7 +164,9 @@ class Delivery:
         settle_for_sure([result for _, result in ended if isinstance(result, Result)])
         self._feel([result for _, result in ended if isinstance(result, Result)])
         self._blame([death for _, death in ended if isinstance(death, poison.Death)])
-        self._open -= {(claim.id, claim.fence) for claim, _ in ended}
+        over = {(claim.id, claim.fence) for claim, _ in ended}
+        self._open -= over
+        self._alone -= over
         return len(ended)
 
 

@@ -25,8 +25,22 @@ logger = logging.getLogger(__name__)
 
 CONDEMNED_CLAIMS = SUSPECT_CLAIMS + 2
 
+ALONE_AT_ONCE = 2
+"""Processes that one worker process has beside it: two kills of a busy worker make all that it was
+calling suspect, and as many processes would be the end of the machine."""
+
+TURN_SECONDS = 1
+"""How long at least a suspect that has no place yet is let alone."""
+
 _BLAME = """
 UPDATE notifications_outboxmessage o SET claims = o.claims + 1
+  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = x.id AND o.fence = x.fence
+"""
+
+# It stays a suspect.
+_LATER = """
+UPDATE notifications_outboxmessage o
+   SET due_at = clock_timestamp() + make_interval(secs => %s), leased_by = NULL
   FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = x.id AND o.fence = x.fence
 """
 
@@ -38,8 +52,11 @@ class Death:
     claim: Claim
 
 
-def sort(claims: Iterable[Claim]) -> tuple[list[Claim], list[Claim]]:
-    """The claims to work on together, and those to be run alone; the condemned are ended here."""
+def sort(claims: Iterable[Claim], places: int = ALONE_AT_ONCE) -> tuple[list[Claim], list[Claim]]:
+    """The claims to work on together, and those to be run alone, as many as there are places for.
+
+    The condemned are ended here, and suspects without a place given back.
+    """
     sound, suspects, condemned = [], [], []
     for claim in claims:
         if claim.claims < SUSPECT_CLAIMS or claim.expired:
@@ -51,7 +68,15 @@ def sort(claims: Iterable[Claim]) -> tuple[list[Claim], list[Claim]]:
             text = f"the process that ran it alone died {deaths} times"
             condemned.append(Ending(claim, State.FAILED, "poison", text))
     end(condemned)
-    return sound, suspects
+    _give_back(suspects[places:])
+    return sound, suspects[:places]
+
+
+def _give_back(suspects: Sequence[Claim]) -> None:
+    if suspects:
+        keys, fences = [c.id for c in suspects], [c.fence for c in suspects]
+        with connection.cursor() as cursor:
+            cursor.execute(_LATER, [TURN_SECONDS, keys, fences])
 
 
 def blame(deaths: Sequence[Death]) -> None:
