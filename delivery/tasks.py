@@ -29,6 +29,7 @@ from delivery.apply import apply
 from delivery.deliver import Delivery
 from delivery.relay import relay as look
 from delivery.shelves import drivers
+from delivery.wake import Listener, wake
 from hiram import telemetry
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def relay(beat: bool = False) -> None:
         _watched.looked()
         if looks:
             dispatch(looks)
+            wake()
         if beat:
             _apply()
     except (DatabaseError, InterfaceError) as error:
@@ -223,6 +225,7 @@ def _begin_child(**_: Any) -> None:
     if _watched.is_relay:  # which has no children: it delivers nothing, so nothing delays it
         return
     telemetry.start("worker")
+    Listener(lambda: delivery().look()).start()
     Watchdog(
         lambda: delivery().run(seconds=TICK_SECONDS, stopping=_stopping.is_set),
         lambda: delivery().looked_at,

@@ -17,6 +17,9 @@ from hiram.embedded.environment import ROOT
 from hiram.embedded.home import Home
 from tests.embedded.waiting import lives, until
 
+GONE_SECONDS = 60
+"""Granian gives a worker that does not end by itself 23 seconds, then kills it."""
+
 
 class Web:
     """A running web process."""
@@ -81,7 +84,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     children = mine.children()
     mine.process.kill()
     mine.process.wait()
-    until(lambda: not any(lives(pid) for pid in children), 30)
+    until(lambda: not any(lives(pid) for pid in children), GONE_SECONDS)
 
 
 def test_the_operations_port_opens_when_a_worker_answers(web):
@@ -106,7 +109,7 @@ def test_when_web_is_killed_nothing_serves_on(web):
 
     web.process.kill()
 
-    until(lambda: not any(lives(pid) for pid in children), 30)
+    until(lambda: not any(lives(pid) for pid in children), GONE_SECONDS)
     assert web.get(web.port, "/v1/handshake") is None
 
 
