@@ -23,7 +23,7 @@ from delivery.verdict import EMPTY
 from hiram.lib import ids
 from hiram.telemetry import metrics
 from notifications import ordering
-from notifications.models import Event, Suppression
+from notifications.models import Suppression
 from notifications.states import State, before, may_move
 from notifications.suppression import digest, normalised
 
@@ -91,6 +91,12 @@ UPDATE delivery_receipt r
  WHERE r.id = x.receipt_id
 """
 
+_EVENTS = """
+INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
+SELECT * FROM jsonb_to_recordset(%s::jsonb) AS x(
+  id uuid, tenant_id uuid, notification_id uuid, mode text, type text, data jsonb)
+"""
+
 _STATES = {
     Kind.DELIVERED: State.DELIVERED,
     Kind.BOUNCED: State.BOUNCED,
@@ -144,7 +150,7 @@ class _Changes:
 
     heard: dict[UUID, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[UUID, dict[str, Any]] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     suppressed: list[Suppression] = field(default_factory=list)
 
 
@@ -228,14 +234,14 @@ def _move(
     elif receipt.kind in _SILENT:
         return
     changes.events.append(
-        Event(
-            id=ids.new(),
-            tenant_id=about.tenant_id,
-            notification_id=about.id,
-            mode=about.mode,
-            type=f"notification.{receipt.kind}",
-            data=_said(receipt, attempt),
-        )
+        {
+            "id": ids.new(),
+            "tenant_id": about.tenant_id,
+            "notification_id": about.id,
+            "mode": about.mode,
+            "type": f"notification.{receipt.kind}",
+            "data": _said(receipt, attempt),
+        }
     )
 
 
@@ -286,7 +292,8 @@ def _write(cursor: Any, changes: _Changes) -> None:
         heard([rows[wave] for rows in changes.heard.values() if len(rows) > wave])
     if changes.moved:
         cursor.execute(_MOVE, [json.dumps([*changes.moved.values()], default=str)])
-    Event.objects.bulk_create(changes.events)
+    if changes.events:
+        cursor.execute(_EVENTS, [json.dumps(changes.events, default=str)])
     # In one order, so that two who suppress the same do not wait crosswise.
     rows = sorted(changes.suppressed, key=lambda row: bytes(row.address))
     Suppression.objects.bulk_create(rows, ignore_conflicts=True)

@@ -19,7 +19,7 @@ from hiram.embedded.server import Server
 from hiram.embedded.supervisor import Program, Supervisor
 
 READY_SECONDS = 120
-_MIGRATE_SECONDS = 600
+_PREPARE_SECONDS = 600
 _CELERY = ("-m", "celery", "--quiet", "-A", "hiram.celery")
 _WORKER = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO")
 
@@ -116,9 +116,7 @@ def _start(home: Home, environ: MutableMapping[str, str], supervisor: Supervisor
             home.move(name)
     environ.update(simulator(home))
     publish(home, environ)
-    supervisor.run(manage("migrate", "migrate", "--no-input"), _MIGRATE_SECONDS)
-    supervisor.run(manage("load_changelog"), READY_SECONDS)
-    supervisor.run(manage("demo"), READY_SECONDS)
+    supervisor.run(manage("prepare"), _PREPARE_SECONDS)
     for program in programs(environ.get("HIRAM_WORKER_PROCESSES") or "2"):
         supervisor.start(program)
     said = ["nothing"]
