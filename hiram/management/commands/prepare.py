@@ -11,9 +11,7 @@ from django.core.management.base import BaseCommand
 class Command(BaseCommand):
     """One process where three would each load all of Django."""
 
-    help = (
-        "`migrate`, `load_changelog` and `demo`, one after the other. `up` runs this at each start."
-    )
+    help = "`migrate`, `load_changelog` and `demo`, one after the other. `up` runs this at each start."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
