@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
+from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +18,7 @@ from drf_spectacular.utils import extend_schema
 
 from delivery.accounts import account
 from delivery.callback_url import named
-from delivery.driver import Forged, Report, Request, Unreadable
+from delivery.driver import Account, Forged, Report, Request, Unreadable
 from delivery.receive import keep
 from delivery.shelves import drivers
 from hiram.lib.first_query import first_row
@@ -28,9 +31,23 @@ logger = logging.getLogger(__name__)
 
 _FIELDS = ("id", "tenant_id", "driver", "settings", "sealed", "updated_at")
 _PROVIDER = """
-SELECT id, tenant_id, driver, settings, sealed, updated_at
+SELECT id, tenant_id, driver, settings, sealed, updated_at, xmin::text
   FROM tenants_provider WHERE id = %s AND driver = %s
 """
+
+REMEMBERED = 1_000
+"""Providers that a process remembers, opened: vendors come in storms."""
+
+
+class _Known(NamedTuple):
+    """A provider as it was read, at this version of its row."""
+
+    provider: Provider
+    account: Account
+    version: str
+
+
+_remembered: dict[tuple[str, UUID], _Known] = {}
 
 
 @extend_schema(exclude=True)
@@ -39,46 +56,77 @@ class CallbackEndpoint(Endpoint):
 
     def get(self, request: HttpRequest, driver: str, provider_id: str, token: str) -> HttpResponse:
         """Some vendors look whether there is anybody (Mandrill, Unisender Go)."""
-        _provider(driver, provider_id, token)
+        _read(driver, _named(provider_id, token))
         return HttpResponse(status=204)
 
     def post(
         self, request: HttpRequest, driver: str, provider_id: str, token: str
     ) -> HttpResponse:
-        """Keep what is reported; what it means is applied afterwards."""
-        provider = _provider(driver, provider_id, token)
+        """Keep what is reported; what it means is applied afterwards.
+
+        What is remembered of the provider is never the last word: a call that does not fit it is
+        held against the provider as it is now, and nothing is kept for one that has changed.
+        """
+        key = _named(provider_id, token)
         body = read_body(request, limit=BODY_OCTETS)
         _check_json(body)
-        keep(provider, _reports(provider, _asked(request, body)))
+        asked = _asked(request, body)
+        kept = False
+        with suppress(KeyError, Problem):
+            kept = _keep(_remembered[driver, key], asked)
+        if not (kept or _keep(_read(driver, key), asked)):
+            raise Problem("unavailable", "The provider is being changed.")
         return HttpResponse(status=200)
 
 
-def _provider(driver: str, provider_id: str, token: str) -> Provider:
-    """The one whose address this is.
+def _named(provider_id: str, token: str) -> UUID:
+    """The provider whose address this is.
 
     Raises:
-        Problem: 403 for a token that is not the id's, 404 where there is no such provider now.
+        Problem: 403 for a token that is not the id's.
     """
     found = named(provider_id, token)
     if found is None:
         raise Problem("forged", "The token in the address is not this provider's.")
-    # By hand, and only what a callback needs: vendors come in storms.
-    row = first_row(_PROVIDER, [found, driver])
+    return found
+
+
+def _read(driver: str, key: UUID) -> _Known:
+    """The provider as it is now; remembered.
+
+    Raises:
+        Problem: 404 where there is none, 503 when its credentials cannot be read.
+    """
+    # By hand, and only what a callback needs.
+    row = first_row(_PROVIDER, [key, driver])
     if row is None or driver not in drivers or not drivers[driver].gives_receipts:
         raise Problem("not-found")
-    key, tenant_id, driver, fields, sealed, updated_at = row
-    values = [key, tenant_id, driver, json.loads(fields), sealed, updated_at]
-    return Provider.from_db(None, _FIELDS, values)
-
-
-def _reports(provider: Provider, asked: Request) -> list[Report]:
+    provider_id, tenant_id, _, fields, sealed, updated_at, version = row
+    values = [provider_id, tenant_id, driver, json.loads(fields), sealed, updated_at]
+    provider = Provider.from_db(None, _FIELDS, values)
     try:
-        opened = account(provider)
+        known = _Known(provider, account(provider), version)
     except (SealBroken, TypeError) as error:
         # The vendor tries again, by when somebody may have mended it.
         logger.warning("a callback cannot be checked: %s", type(error).__name__)
         raise Problem("unavailable", "The provider's credentials cannot be read.") from error
-    match drivers[provider.driver].receipts(opened, asked):
+    if len(_remembered) >= REMEMBERED:
+        _remembered.clear()
+    _remembered[driver, key] = known
+    return known
+
+
+def _keep(known: _Known, asked: Request) -> bool:
+    """Keep what this call reports; false if the provider is no longer the one that is known.
+
+    Raises:
+        Problem: 403 or 400, for a call that is not its vendor's.
+    """
+    return keep(known.provider, _reports(known, asked), known.version)
+
+
+def _reports(known: _Known, asked: Request) -> list[Report]:
+    match drivers[known.provider.driver].receipts(known.account, asked):
         case Forged(detail):
             raise Problem("forged", f"{detail[:1].upper()}{detail[1:]}.")
         case Unreadable(detail):

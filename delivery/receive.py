@@ -19,6 +19,7 @@ from delivery.driver import Report
 from delivery.models.receipt import DESCRIPTION_CHARACTERS
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
+from hiram.lib.first_query import first_row
 from tenants.models import Provider
 
 RAW_CHARACTERS = 16_384
@@ -33,17 +34,23 @@ _YEARS = range(2000, 9999)
 
 # In one order, so that the same call twice at the same time does not wait crosswise.
 _KEEP = """
-INSERT INTO delivery_receipt
-       (id, tenant_id, provider_id, digest, kind, hard, provider_message_id, attempt_id,
-        notification_id, recipient, code, description, raw, happened_at)
-SELECT id, %s, %s, decode(digest, 'hex'), kind, hard, provider_message_id, attempt_id,
-       notification_id, recipient, code, description, raw, happened_at
-  FROM jsonb_to_recordset(%s::jsonb) AS r(
-    id uuid, digest text, kind text, hard boolean, provider_message_id text, attempt_id uuid,
-    notification_id uuid, recipient text, code text, description text, raw text,
-    happened_at timestamptz)
- ORDER BY digest
-ON CONFLICT DO NOTHING
+WITH provider AS (
+  SELECT id, tenant_id FROM tenants_provider
+   WHERE id = %(provider)s AND xmin::text = coalesce(%(version)s::text, xmin::text)
+), kept AS (
+  INSERT INTO delivery_receipt
+         (id, tenant_id, provider_id, digest, kind, hard, provider_message_id, attempt_id,
+          notification_id, recipient, code, description, raw, happened_at)
+  SELECT r.id, p.tenant_id, p.id, decode(r.digest, 'hex'), kind, hard, provider_message_id,
+         attempt_id, notification_id, recipient, code, description, raw, happened_at
+    FROM provider p CROSS JOIN jsonb_to_recordset(%(rows)s::jsonb) AS r(
+      id uuid, digest text, kind text, hard boolean, provider_message_id text, attempt_id uuid,
+      notification_id uuid, recipient text, code text, description text, raw text,
+      happened_at timestamptz)
+   ORDER BY r.digest
+  ON CONFLICT DO NOTHING
+)
+SELECT FROM provider
 """
 
 _FORGET_RAW = """
@@ -59,16 +66,20 @@ DELETE FROM delivery_receipt WHERE id IN (
 """
 
 
-def keep(provider: Provider, reports: Sequence[Report]) -> None:
+def keep(provider: Provider, reports: Sequence[Report], version: str | None = None) -> bool:
     """Write down what was not reported before.
+
+    False, and nothing is, when there is no such provider any more, or its row is not of this
+    `version` (its `xmin`).
 
     Raises:
         django.db.OperationalError: nothing was kept, or during the commit that is unknown; the
             vendor's repeat does no harm.
     """
     rows = json.dumps([_row(report) for report in reports], default=str)
-    with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [provider.tenant_id, provider.pk, rows])
+    return (
+        first_row(_KEEP, {"provider": provider.pk, "version": version, "rows": rows}) is not None
+    )
 
 
 def forget() -> int:

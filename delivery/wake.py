@@ -61,7 +61,7 @@ class Listener(threading.Thread):
         )
         while True:
             try:
-                with redis.pubsub(ignore_subscribe_messages=True) as words:
+                with redis.pubsub(ignore_subscribe_messages=True) as words:  # type: ignore[no-untyped-call]
                     words.subscribe(CHANNEL)
                     for _ in words.listen():
                         self._look()

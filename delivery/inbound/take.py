@@ -61,7 +61,8 @@ def take(attempt_id: UUID, mail: bytes, *, from_nobody: bool) -> Taken:
     if row is None or provider is None:
         return Taken.UNKNOWN_ATTEMPT
     about = _about(said, row[1], [*json.loads(row[2]), *json.loads(row[3])])
-    keep(provider, [_report(attempt_id, one, recipient) for one, recipient in about])
+    if not keep(provider, [_report(attempt_id, one, recipient) for one, recipient in about]):
+        return Taken.UNKNOWN_ATTEMPT
     return Taken.KEPT if about else Taken.OTHER_RECIPIENT
 
 

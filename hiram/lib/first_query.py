@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import OperationalError, connection
 
 
-def first_row(statement: str, values: Sequence[Any]) -> Any:
-    """The row that this read finds, or None; asked once more where the connection was dead.
+def first_row(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Any:
+    """The first row of the answer, or None; asked once more where the connection was dead.
+
+    So it must do no harm twice.
 
     The extra round trip of Django's health check is saved.
 
@@ -24,7 +26,7 @@ def first_row(statement: str, values: Sequence[Any]) -> Any:
         return _fetch(statement, values)
 
 
-def _fetch(statement: str, values: Sequence[Any]) -> Any:
+def _fetch(statement: str, values: Sequence[Any] | Mapping[str, Any]) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return cursor.fetchone()

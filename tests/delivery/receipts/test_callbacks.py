@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
+from delivery import callbacks
 from delivery.accounts import reports_to
 from delivery.callback_url import callback_url
 from delivery.models import Receipt
@@ -104,11 +105,32 @@ class TestTaken:
         assert status(notification) == "bounced"
         assert Suppression.objects.get().tenant_id == sender.pk
 
-    def test_it_is_one_look_and_one_insert(self, call):
-        call.send()
-        with CaptureQueriesContext(connection) as asked:
-            assert call.send() == 200
-        assert [query["sql"].split()[0] for query in asked] == ["SELECT", "INSERT"]
+    def test_it_is_one_look_and_one_insert_and_then_one_insert(self, call):
+        for wanted in (["SELECT", "WITH"], ["WITH"]):
+            with CaptureQueriesContext(connection) as asked:
+                assert call.send() == 200
+            assert [query["sql"].split()[0] for query in asked] == wanted
+
+    def test_what_is_remembered_of_a_provider_outlives_no_change_of_it(self, mail, sent, call):
+        unsigned = replace(call, headers={})
+        assert (call.send(), unsigned.send()) == (200, 403)
+        mail.seal({"api_key": "re_1"})
+        mail.save()
+        assert unsigned.send() == 200
+        mail.seal({"api_key": "re_1", "webhook_secret": OTHER_SECRET})
+        mail.save()
+        Receipt.objects.all().delete()
+        assert (call.send(), unsigned.send()) == (403, 403)
+        assert not Receipt.objects.exists()
+        assert from_resend(mail, "delivered", vendors_id(sent)).send() == 200, "signed anew"
+
+    def test_no_more_are_remembered_than_a_process_has_room_for(self, mail, call, monkeypatch):
+        monkeypatch.setattr(callbacks, "REMEMBERED", 2)
+        other = resend(mail.tenant, "http://127.0.0.1:1", name="other")
+        third = resend(mail.tenant, "http://127.0.0.1:1", name="third")
+        for provider in (mail, other, third, mail):
+            assert from_resend(provider, "delivered", "m1").send() == 200
+            assert len(callbacks._remembered) <= 2
 
     def test_the_same_from_eight_threads(self, sent, call):
         assert set(together(8, lambda i: call.send())) == {200}
