@@ -27,7 +27,7 @@ from notifications.models import Suppression
 from notifications.states import State, before, may_move
 from notifications.suppression import digest, normalised
 
-BATCH = 500
+BATCH = 100
 
 _DUE = """
 SELECT id, provider_id, kind, hard, provider_message_id, attempt_id, notification_id,

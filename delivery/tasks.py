@@ -25,7 +25,7 @@ from django.db.backends.signals import connection_created
 from kombu.exceptions import KombuError
 
 from delivery import reconcile as reconciling
-from delivery.apply import apply
+from delivery.apply import BATCH, apply
 from delivery.deliver import Delivery
 from delivery.relay import relay as look
 from delivery.shelves import drivers
@@ -40,9 +40,6 @@ TICK_SECONDS = 240
 """How long one tick claims on; then the worker may be recycled."""
 
 WATCHDOG_SECONDS = 5
-APPLYING_SECONDS = 0.5
-"""How long receipts may keep the relay from its next look."""
-
 BEAT_KEY = "hiram:beat"
 
 
@@ -75,7 +72,8 @@ def delivery() -> Delivery:
 def relay(beat: bool = False) -> None:
     """Look once, and dispatch as many looks as are worth it and not already waiting.
 
-    Beat's tick also applies what providers have reported: a task more would cost as much again.
+    Beat's tick also has applied what providers have reported: a task of its own would cost as much
+    again.
     """
     if beat:
         cache.set(BEAT_KEY, time.time(), timeout=None)
@@ -86,17 +84,53 @@ def relay(beat: bool = False) -> None:
             dispatch(looks)
             wake()
         if beat:
-            _apply()
+            _receipts.ask()
     except (DatabaseError, InterfaceError) as error:
-        # The next tick looks again, and what was not applied is still due.
+        # The next tick looks again.
         logger.warning("cannot look: %s", type(error).__name__)
         connection.close()
 
 
-def _apply() -> None:
-    until = time.monotonic() + APPLYING_SECONDS
-    while apply() and time.monotonic() < until:
-        pass
+class Receipts:
+    """Applies receipts from a thread of the relay's, so that they keep it from no look.
+
+    After each batch it rests as long as that took: a storm of them leaves the processors to those
+    who take them in.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._rest = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ask(self) -> None:
+        """Have applied what is due. Returns at once."""
+        self._asked.set()
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while self._asked.wait():
+            self._asked.clear()
+            close_old_connections()
+            try:
+                self._apply()
+            except (DatabaseError, InterfaceError) as error:
+                # What was not applied is still due.
+                logger.warning("cannot apply receipts: %s", type(error).__name__)
+                connection.close()
+
+    def _apply(self) -> None:
+        began = time.monotonic()
+        while apply() == BATCH:
+            self._rest.wait(time.monotonic() - began)
+            began = time.monotonic()
+
+
+_receipts = Receipts()
 
 
 def dispatch(looks: int) -> None:
@@ -187,7 +221,7 @@ def sweep() -> None:
     """What the relay's process does when no tick comes: the upkeep, without the broker."""
     _watched.looked()
     look()
-    apply()
+    _receipts.ask()
     reconciling.abandon()
 
 

@@ -122,9 +122,7 @@ class TestTaken:
         with CaptureQueriesContext(connection) as asked:
             take(attempt.pk, bounce(), from_nobody=True)
         words = [query["sql"].split()[0] for query in asked]
-        assert [word for word in words if word in ("SELECT", "INSERT")] == [
-            "SELECT", "SELECT", "INSERT"
-        ]  # fmt: skip
+        assert words == ["SELECT", "SELECT", "WITH"]
 
     def test_what_is_none_asks_nobody(self, sent):
         attempt = tried(sent)
