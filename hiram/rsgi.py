@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import BytesIO
-from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -23,6 +21,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from granian.rsgi import HTTPProtocol, ProtocolError, Scope  # type: ignore[attr-defined]
 
 from hiram import telemetry
+from hiram.lib.crew import Crew
 from hiram.lib.doorbell import doorbell
 from hiram.lib.problems import Problem
 from hiram.lib.rest import BODY_OCTETS, LARGE_BODY_OCTETS, refuse, request_id
@@ -51,25 +50,22 @@ class Shell:
     ) -> None:
         """`waiting` requests may wait for one of the `threads`; a body has `body_seconds`."""
         self._wsgi = wsgi
-        self._threads = threads
         self._most = threads + waiting
         self._body_seconds = body_seconds
         self._taken = 0
         self._large = 0
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._crew = Crew(threads, "web")
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin, in the process that will serve."""
         telemetry.start("web")
         # Its first press connects to the broker: not while the first notification waits.
         doorbell.ring()
-        for number in range(self._threads):
-            threading.Thread(target=self._work, name=f"web-{number}", daemon=True).start()
+        self._crew.start()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """End: no request is open any more."""
-        for _ in range(self._threads):
-            self._jobs.put(None)
+        self._crew.stop()
         telemetry.stop()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
@@ -125,12 +121,8 @@ class Shell:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(_finish, done)
 
-        self._jobs.put(job)
+        self._crew.do(job)
         await done
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
 
     def _answer(self, scope: Scope, protocol: HTTPProtocol, body: bytes) -> None:
         told: list[tuple[int, list[tuple[str, str]]]] = []
