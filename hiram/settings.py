@@ -133,7 +133,7 @@ SIMULATOR_SMTP = env.text(
 )
 
 WEB_THREADS = env.integer(
-    "HIRAM_WEB_THREADS", 8, least=1, about="threads that serve requests in one web process"
+    "HIRAM_WEB_THREADS", 4, least=1, about="threads that serve requests in one web process"
 )
 
 # --- The outside -----------------------------------------------------------------------------
