@@ -45,8 +45,8 @@ lint: $(INSTALLED) ## Check style, types, imports and migrations
 
 check: lint test ## Both of the above
 
-bench: $(RUNNABLE) ## Measure speed against other tools in the same run
-	$(PY) manage.py bench
+bench: $(RUNNABLE) ## Measure speed against other tools in the same run (ONLY="hooks receipts": these)
+	$(PY) manage.py bench $(addprefix --only ,$(ONLY))
 
 chaos: $(INSTALLED) ## Kill, cut and freeze parts of a running Hiram, then audit it (SEEDS="1 2": short)
 ifdef SEEDS
