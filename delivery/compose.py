@@ -7,8 +7,8 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,8 @@ from delivery import webhooks
 from delivery.accounts import with_sender
 from delivery.choice import Past, Reason
 from delivery.claim import Claim
-from delivery.driver import Answer, Attachment, Failed, Fault, Message, Missing
+from delivery.copies import suppressed
+from delivery.driver import Answer, Attachment, Copy, Failed, Fault, Message, Missing, Sent
 from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
 from delivery.work import Fate, Shadowed, Stuck, Work
@@ -53,10 +54,11 @@ one that its worker abandoned."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending(Work):
     """One message on its way. `asks_first`: the provider may have it, and is asked before it is
-    given it again."""
+    given it again. `spared` are those of its cc and bcc that are suppressed, and left out."""
 
     message: Message
     asks_first: bool = False
+    spared: frozenset[str] = frozenset()
 
     @property
     def shown(self) -> str:
@@ -94,7 +96,11 @@ class Sending(Work):
             if not isinstance(found, Missing):
                 return found
         left = until - time.monotonic()
-        return route.driver.send(route.account, self.message, timeout=left)
+        answer = route.driver.send(route.account, self.message, timeout=left)
+        if not (self.spared and isinstance(answer, Sent)):
+            return answer
+        spared = (Copy(address, False, detail="suppressed") for address in sorted(self.spared))
+        return replace(answer, copies=(*answer.copies, *spared))
 
 
 def compose(claims: Sequence[Claim]) -> list[Work | Stuck]:
@@ -115,7 +121,29 @@ def _messages(claims: Sequence[Claim]) -> list[Work | Stuck]:
     routes = Routes(c.tenant_id for c in claims)
     # Where a provider takes only some of them, the more urgent ones are these.
     urgent = sorted(claims, key=attrgetter("rank"))
-    return [_compose(c, rows.get(c.id), routes) for c in urgent]
+    composed = [_compose(c, rows.get(c.id), routes) for c in urgent]
+    return _sparing(composed, {key: row[0] for key, row in rows.items()})
+
+
+def _sparing(composed: list[Work | Stuck], modes: Mapping[UUID, str]) -> list[Work | Stuck]:
+    """The same, without the copies that would go to suppressed addresses."""
+    sending = [one for one in composed if isinstance(one, Sending)]
+    found = suppressed([(s.claim.tenant_id, modes[s.claim.id], s.message) for s in sending])
+    spared = {s.claim.id: gone for s, gone in zip(sending, found, strict=True) if gone}
+    return [
+        _without(one, spared[one.claim.id])
+        if isinstance(one, Sending) and one.claim.id in spared
+        else one
+        for one in composed
+    ]
+
+
+def _without(work: Sending, gone: frozenset[str]) -> Sending:
+    cc, bcc = (
+        tuple(address for address in addresses if address not in gone)
+        for addresses in (work.message.cc, work.message.bcc)
+    )
+    return replace(work, message=replace(work.message, cc=cc, bcc=bcc), spared=gone)
 
 
 def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:

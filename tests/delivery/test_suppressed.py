@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -29,7 +30,7 @@ from notifications.suppression import suppress
 from tenants.models import Provider, Tenant
 from tests.delivery.receipts import vendors
 from tests.delivery.receipts.conftest import applied, status, types
-from tests.factories import TenantFactory, email, post, shown
+from tests.factories import ProviderFactory, TenantFactory, email, post, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,3 +145,48 @@ def test_it_costs_no_query(tenant, provider, count):
     loads = [q["sql"] for q in asked if "notifications_content" in q["sql"]]
     assert len(looks) == 1
     assert looks == loads
+
+
+def copies(notification: Notification) -> dict[str, tuple[bool, str]]:
+    attempt = Attempt.objects.get(subject_id=notification.pk)
+    return {c["address"]: (c["accepted"], c["detail"]) for c in attempt.copies or []}
+
+
+@pytest.mark.parametrize("by", ["smtp", "resend"])
+def test_a_copy_is_left_out_and_the_attempt_says_so(tenant, run, simulator, by):
+    if by == "smtp":
+        ProviderFactory.create(tenant=tenant, port=simulator.smtp_port)
+    else:
+        vendors.resend(tenant, simulator.http_url)
+    given = email(
+        cc=["good@copy.example", "gone@copy.example"],
+        bcc=["gone@blind.example", "good@blind.example"],
+    )
+    [notification] = post(tenant, given)
+    for address in ("GONE@copy.example", "gone@blind.example"):
+        suppress(tenant.pk, "live", "email", address, "complaint")
+    suppress(tenant.pk, "test", "email", "good@copy.example", "complaint")
+    suppress(TenantFactory.create().pk, "live", "email", "good@blind.example", "complaint")
+    assert run() == 1
+    assert status(notification) == "sent"
+    [mail] = simulator.messages()
+    assert set(mail.recipients) == {ADA, "good@copy.example", "good@blind.example"}
+    assert b"gone" not in mail.raw.lower()
+    said = copies(notification)
+    assert {address for address, (taken, _) in said.items() if taken} == {
+        "good@copy.example", "good@blind.example"
+    }  # fmt: skip
+    assert {a: said[a] for a in ("gone@copy.example", "gone@blind.example")} == dict.fromkeys(
+        ("gone@copy.example", "gone@blind.example"), (False, "suppressed")
+    )
+
+
+def test_copies_are_looked_up_in_one_read_and_only_where_there_are_some(tenant, provider):
+    def reads(*given: dict[str, Any]) -> int:
+        post(tenant, *given)
+        with CaptureQueriesContext(connection) as asked:
+            compose(claim(8))
+        return len([q for q in asked if "notifications_suppression s" in q["sql"]]) - 1
+
+    assert reads(email(), email()) == 0
+    assert reads(email(cc=["a@copy.example"]), email(bcc=["b@copy.example"]), email()) == 1
