@@ -15,7 +15,10 @@ from tests.street.rabbitmq import SERVER, RabbitMQ
 
 FORM = Form(800, 20, 2, patient=False, drain_seconds=90, away=10)
 FROZEN_SECONDS = 8
-BESIDE = ("kill -9 worker", "kill -9 relay", "kill -9 beat", "kill -9 postgres", "freeze worker")
+BESIDE = (
+    "kill -9 web", "kill -9 worker", "kill -9 relay", "kill -9 beat", "kill -9 postgres",
+    "freeze worker",
+)  # fmt: skip
 
 
 @pytest.mark.chaos
