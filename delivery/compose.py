@@ -26,13 +26,15 @@ from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
 from delivery.work import Fate, Shadowed, Stuck, Work
 from hiram.lib import ids
+from notifications.refusal import refused
 from tenants.policy import OnUnknown, policy
 
-_LOAD = """
+_REFUSED = refused(row="n", tenant="n.tenant_id", mode="n.mode", address="n.address", policy="p")
+_LOAD = f"""
 SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
        extract(epoch FROM now() - n.scheduled_at)::float,
        extract(epoch FROM n.expires_at - greatest(n.created_at, n.scheduled_at))::float,
-       'suppression:' || s.reason, c.payload::text,
+       {_REFUSED}, c.payload::text,
        jsonb_build_object('retry_steps_seconds', p.retry_steps_seconds,
                           'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
                           'send_within_seconds', p.send_within_seconds)::text,
@@ -41,8 +43,6 @@ SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.categ
   FROM notifications_notification n
   JOIN notifications_content c ON c.id = n.content_id
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
-  LEFT JOIN notifications_suppression s ON s.tenant_id = n.tenant_id AND s.mode = n.mode
-        AND s.channel = n.channel AND s.address = n.address
  WHERE n.id = ANY(%s)
 """
 

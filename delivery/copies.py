@@ -14,6 +14,7 @@ _SUPPRESSED = """
 SELECT s.tenant_id, s.mode, s.channel, s.address FROM notifications_suppression s
   JOIN unnest(%s::uuid[], %s::text[], %s::text[], %s::bytea[])
        AS x(tenant_id, mode, channel, address) USING (tenant_id, mode, channel, address)
+ WHERE s.category IS NULL AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())
 """
 
 

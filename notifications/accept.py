@@ -28,6 +28,7 @@ from notifications import ordering
 from notifications.channel import Request
 from notifications.idempotency import Answer, InProgress, Key, recall, remembered
 from notifications.models import CLASSES
+from notifications.refusal import refused
 from notifications.shelves import channels
 from notifications.states import State
 from notifications.suppression import digest
@@ -52,16 +53,14 @@ fresh AS (
 
 _INSERT = """
 WITH {record} r AS MATERIALIZED (
-  SELECT r.*, due_at, ends_at, 'suppression:' || s.reason AS suppressed
+  SELECT r.*, due_at, ends_at, {refused} AS suppressed
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
-    second_event_id uuid, cancel_key text, ordering_key text, address text)
-  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category
-  LEFT JOIN notifications_suppression s
-         ON s.tenant_id = %(tenant)s AND s.mode = %(mode)s AND s.channel = r.channel
-        AND s.address = decode(r.address, 'hex'),
+    second_event_id uuid, cancel_key text, ordering_key text, address text, user_id text,
+    template text)
+  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
   LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
   LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
                              secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
@@ -116,9 +115,17 @@ def _statement(*, keyed: bool, ordered: bool) -> str:
         "is_fresh": "EXISTS (SELECT FROM fresh)",
     }
     new = {"record": "", "when_fresh": "", "is_fresh": "true"}
+    refusal = refused(
+        row="r",
+        tenant="%(tenant)s",
+        mode="%(mode)s",
+        address="decode(r.address, 'hex')",
+        policy="p",
+    )
     turns = {"due_at": _IN_TURN, "in_order": "ORDER BY id"}
     at_once = {"due_at": "due_at", "in_order": ""}
-    return _INSERT.format(**(known if keyed else new), **(turns if ordered else at_once))
+    parts = (known if keyed else new) | (turns if ordered else at_once)
+    return _INSERT.format(refused=refusal, **parts)
 
 
 class SendersRefused(Exception):

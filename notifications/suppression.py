@@ -49,5 +49,7 @@ def suppress(
         id=ids.new(), tenant_id=tenant_id, mode=mode, channel=channel, address=kept, reason=reason
     )
     Suppression.objects.bulk_create([given], ignore_conflicts=True)
-    row = Suppression.objects.get(tenant_id=tenant_id, mode=mode, channel=channel, address=kept)
+    row = Suppression.objects.get(
+        tenant_id=tenant_id, mode=mode, channel=channel, address=kept, category=None
+    )
     return row, row.pk == given.pk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from notifications.models.block import Block
 from notifications.models.notification import (
     Content,
     DeadLetter,
@@ -11,12 +12,18 @@ from notifications.models.notification import (
     Notification,
 )
 from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
+from notifications.models.request import NotificationRequest
+from notifications.models.subscriber import Consent, Preference, Subscriber
 from notifications.models.suppression import Suppression
+from notifications.models.template import Brand, Template, TemplatePartial, TemplateVersion
 from notifications.models.webhook import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "CLASSES",
     "Attempt",
+    "Block",
+    "Brand",
+    "Consent",
     "Content",
     "DeadLetter",
     "Event",
@@ -24,9 +31,15 @@ __all__ = [
     "Lane",
     "Mode",
     "Notification",
+    "NotificationRequest",
     "OutboxMessage",
+    "Preference",
     "RestoreFence",
+    "Subscriber",
     "Suppression",
+    "Template",
+    "TemplatePartial",
+    "TemplateVersion",
     "WebhookDelivery",
     "WebhookEndpoint",
 ]

@@ -36,7 +36,8 @@ class Notification(HotTenantRow):
     """One message to one address on one channel.
 
     Made for partitions: nothing is unique but the id, and nothing has a foreign key into it.
-    `address` is the recipient's digest, as suppressions have it.
+    `address` is the recipient's digest, as suppressions have it. `chosen_provider_id` is the
+    provider that `sender_scope` names for it.
     """
 
     request_id = models.UUIDField(null=True)
@@ -46,6 +47,12 @@ class Notification(HotTenantRow):
     recipient = models.CharField(max_length=512)
     address = models.BinaryField(max_length=32, null=True, editable=False)
     user_id = models.CharField(max_length=256, null=True)
+    org_id = models.CharField(max_length=256, null=True)
+    template = models.CharField(max_length=100, null=True)
+    template_version_id = models.UUIDField(null=True)
+    locale = models.CharField(max_length=35, null=True)
+    sender_scope = models.CharField(max_length=4, null=True)
+    chosen_provider_id = models.UUIDField(null=True)
     subject = models.TextField(blank=True)
     category = models.CharField(max_length=20)
     priority = models.CharField(max_length=6)
@@ -102,6 +109,19 @@ class Notification(HotTenantRow):
                 "cancel_key",
                 condition=models.Q(cancel_key__isnull=False),
                 name="notification_cancel_key",
+            ),
+            models.Index(
+                "request_id",
+                "id",
+                condition=models.Q(request_id__isnull=False),
+                name="notification_request",
+            ),
+            models.Index(
+                "tenant",
+                "user_id",
+                "created_at",
+                condition=models.Q(user_id__isnull=False),
+                name="notification_user",
             ),
         ]
 

@@ -6,6 +6,7 @@ from tenants.models.api_key import ALL_SCOPES, ApiKey, Scope
 from tenants.models.base import HotTenantRow, Identified, TenantQuerySet, TenantRow
 from tenants.models.policy import CategoryPolicy
 from tenants.models.provider import Provider
+from tenants.models.sender_config import SenderConfig, SenderDomain
 from tenants.models.tenant import Invite, Member, Role, Tenant
 from tenants.models.user import User
 
@@ -20,6 +21,8 @@ __all__ = [
     "Provider",
     "Role",
     "Scope",
+    "SenderConfig",
+    "SenderDomain",
     "Tenant",
     "TenantQuerySet",
     "TenantRow",

@@ -10,7 +10,7 @@ from tenants.policy import DEFAULTS, MissedRun, OnUnknown
 
 
 class CategoryPolicy(TenantRow):
-    """See `tenants.policy`; null is not decided."""
+    """See `tenants.policy`; null is not decided. Nobody can opt out of what is `required`."""
 
     category = models.CharField(max_length=20, choices=[(name, name) for name in DEFAULTS])
     retry_steps_seconds = ArrayField(models.PositiveIntegerField(), null=True)
@@ -22,6 +22,8 @@ class CategoryPolicy(TenantRow):
         max_length=20, null=True, choices=[(kind.value, kind.value) for kind in MissedRun]
     )
     send_within_seconds = models.PositiveIntegerField(null=True)
+    retain_seconds = models.PositiveIntegerField(null=True)
+    required = models.BooleanField(default=False, db_default=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
