@@ -47,6 +47,9 @@ class Caller:
     def post(self, path: str, body: Any = None) -> Said:
         return self._ask("POST", path, body)
 
+    def put(self, path: str, body: Any) -> Said:
+        return self._ask("PUT", path, body)
+
     def patch(self, path: str, body: Any) -> Said:
         return self._ask("PATCH", path, body)
 

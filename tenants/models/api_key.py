@@ -35,6 +35,10 @@ class Scope(models.TextChoices):
     POLICIES_READ = "policies:read"
     WEBHOOKS_WRITE = "webhooks:write"
     WEBHOOKS_READ = "webhooks:read"
+    USERS_WRITE = "users:write"
+    USERS_READ = "users:read"
+    TEMPLATES_WRITE = "templates:write"
+    TEMPLATES_READ = "templates:read"
 
 
 ALL_SCOPES: tuple[str, ...] = tuple(Scope.values)
