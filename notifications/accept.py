@@ -12,7 +12,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -28,104 +29,14 @@ from notifications import ordering
 from notifications.channel import Request
 from notifications.idempotency import Answer, InProgress, Key, recall, remembered
 from notifications.models import CLASSES
-from notifications.refusal import refused
 from notifications.shelves import channels
+from notifications.statement import statement
 from notifications.states import State
 from notifications.suppression import digest
 from tenants.models import Provider, Tenant
 
 logger = logging.getLogger(__name__)
 _encode = json.JSONEncoder(default=str).encode
-
-_RECORD = """
-fresh AS (
-  INSERT INTO notifications_idempotencyrecord AS i
-         (id, tenant_id, mode, key, fingerprint, status, body, expires_at)
-  VALUES (%(record_id)s, %(tenant)s, %(mode)s, %(key)s, %(fingerprint)s, %(status)s,
-          %(body)s::jsonb, statement_timestamp() + make_interval(secs => %(remembered)s))
-  ON CONFLICT (tenant_id, mode, key) DO UPDATE
-     SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
-         created_at = statement_timestamp(), expires_at = excluded.expires_at
-   WHERE i.expires_at <= now()
-  RETURNING 1
-),
-"""
-
-_INSERT = """
-WITH {record} r AS MATERIALIZED (
-  SELECT r.*, due_at, ends_at, {refused} AS suppressed
-    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
-    id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
-    category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
-    status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
-    second_event_id uuid, cancel_key text, ordering_key text, address text, user_id text,
-    template text)
-  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
-  LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
-  LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
-                             secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
-  {when_fresh}
-), lane AS (
-  INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
-  SELECT DISTINCT lane_id, %(tenant)s::uuid, %(mode)s, channel, rank FROM r WHERE suppressed IS NULL
-  ON CONFLICT DO NOTHING
-), content AS (
-  INSERT INTO notifications_content (id, tenant_id, payload)
-  SELECT id, %(tenant)s, payload FROM r
-), notification AS (
-  INSERT INTO notifications_notification
-         (id, content_id, tenant_id, mode, channel, recipient, address, subject, category,
-          priority, status, reason, settled_at, metadata, traceparent, generation, cancel_key,
-          scheduled_at, expires_at)
-  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, decode(address, 'hex'), subject,
-         category, priority, CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
-         suppressed, CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata,
-         traceparent, 0, cancel_key, scheduled_at, ends_at
-    FROM r
-), event AS (
-  INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-  SELECT event_id, %(tenant)s::uuid, id, %(mode)s, 'notification.accepted', '{{}}'::jsonb FROM r
-   UNION ALL
-  SELECT second_event_id, %(tenant)s, id, %(mode)s,
-         'notification.' || CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
-         jsonb_strip_nulls(jsonb_build_object('reason', suppressed))
-    FROM r WHERE status = 'scheduled' OR suppressed IS NOT NULL
-), outbox AS (
-  INSERT INTO notifications_outboxmessage
-         (id, tenant_id, topic, lane_id, rank, due_at, expires_at, ordering_key, traceparent)
-  SELECT id, %(tenant)s, 'notification', lane_id, rank, {due_at}, ends_at, ordering_key,
-         traceparent
-    FROM r WHERE suppressed IS NULL {in_order}
-)
-SELECT {is_fresh}
-"""
-
-_IN_TURN = """CASE WHEN ordering_key IS NOT NULL AND (
-                row_number() OVER (PARTITION BY ordering_key ORDER BY id) > 1
-                OR EXISTS (SELECT FROM notifications_outboxmessage b
-                            WHERE b.tenant_id = %(tenant)s AND b.ordering_key = r.ordering_key))
-              THEN ends_at ELSE due_at END"""
-
-
-@cache
-def _statement(*, keyed: bool, ordered: bool) -> str:
-    known = {
-        "record": _RECORD,
-        "when_fresh": "WHERE EXISTS (SELECT FROM fresh)",
-        "is_fresh": "EXISTS (SELECT FROM fresh)",
-    }
-    new = {"record": "", "when_fresh": "", "is_fresh": "true"}
-    refusal = refused(
-        row="r",
-        tenant="%(tenant)s",
-        mode="%(mode)s",
-        address="decode(r.address, 'hex')",
-        policy="p",
-    )
-    turns = {"due_at": _IN_TURN, "in_order": "ORDER BY id"}
-    at_once = {"due_at": "due_at", "in_order": ""}
-    parts = (known if keyed else new) | (turns if ordered else at_once)
-    return _INSERT.format(refused=refusal, **parts)
 
 
 class SendersRefused(Exception):
@@ -145,16 +56,37 @@ class Owner:
     mode: str
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a notification besides its request.
+
+    `locale` is the one of its text. `not_before` is when its user may be disturbed.
+    `chosen_provider_id` is what the sender config of `sender_scope` names.
+    """
+
+    request_id: UUID | None = None
+    template_version_id: UUID | None = None
+    template_version: int | None = None
+    locale: str | None = None
+    not_before: datetime | None = None
+    sender_scope: str | None = None
+    chosen_provider_id: UUID | None = None
+
+
+NOWHERE = Origin()
+
+
 def accept(
     owner: Owner,
     requests: Sequence[Request],
     respond: Callable[[list[UUID]], tuple[int, Any]],
     *,
     key: Key | None = None,
+    origins: Sequence[Origin] | None = None,
 ) -> Answer:
     """Write the notifications of these checked requests and give the answer for them.
 
-    `respond` makes status and body from the new ids, before they are written: the answer is part
+    `origins` are as many as the requests, or none. `respond` makes status and body from the new ids, before they are written: the answer is part
     of the idempotency record. With a known `key` nothing is written and the first answer returned.
 
     Raises:
@@ -168,7 +100,8 @@ def accept(
         if key is not None and (known := remembered(owner.tenant_id, owner.mode, key)):
             return known
         raise SendersRefused(refused)
-    rows = [_row(owner, request) for request in requests]
+    known_of = origins or [NOWHERE] * len(requests)
+    rows = [_row(owner, *one) for one in zip(requests, known_of, strict=True)]
     made = [row["id"] for row in rows]
     status, body = respond(made)
     values = {
@@ -180,7 +113,7 @@ def accept(
         _write(values, turns)
     elif not _write_keyed(values | _record(key, status, body), turns):
         return recall(owner.tenant_id, owner.mode, key)
-    if not all(request.scheduled_at for request in requests):
+    if not all(row["scheduled_at"] for row in rows):
         doorbell.ring()
     _count(owner, requests)
     return Answer(status, body)
@@ -216,21 +149,21 @@ def _write(
     values: dict[str, Any], turns: Collection[tuple[UUID, str]], keyed: bool = False
 ) -> bool:
     """Whether it was written; not when the key is known."""
-    statement = _statement(keyed=keyed, ordered=bool(turns))
+    writing = statement(keyed=keyed, ordered=bool(turns))
     if turns:
         with transaction.atomic(durable=True):
             # What comes next sees who was before it in its turn.
             ordering.lock(turns)
-            return _execute(statement, values)
+            return _execute(writing, values)
     if connection.in_atomic_block:
         with transaction.atomic(durable=True):  # which raises, except in a test's own
             pass
-    return _execute(statement, values)
+    return _execute(writing, values)
 
 
-def _execute(statement: str, values: dict[str, Any]) -> bool:
+def _execute(writing: str, values: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(writing, values)
         (is_fresh,) = cursor.fetchone()
     return bool(is_fresh)
 
@@ -251,7 +184,7 @@ def _record(key: Key, status: int, body: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _row(owner: Owner, request: Request) -> dict[str, Any]:
+def _row(owner: Owner, request: Request, origin: Origin) -> dict[str, Any]:
     channel = request.channel
     rank = CLASSES[request.priority]
     notification_id = ids.new()
@@ -268,20 +201,42 @@ def _row(owner: Owner, request: Request) -> dict[str, Any]:
         "metadata": request.metadata,
         "payload": request.content(),
         "traceparent": telemetry.publishing(ids.show("ntf", notification_id), channel),
-        "status": first_state(request),
-        "scheduled_at": request.scheduled_at,
+        "status": first_state(request, origin),
+        "scheduled_at": start(request, origin),
         "expires_at": request.expires_at,
         "ttl": request.ttl_seconds,
         "cancel_key": request.cancel_key,
         "ordering_key": ordering.in_mode(owner.mode, request.ordering_key),
         "second_event_id": ids.new(),
         "address": digest(owner.tenant_id, channel, request.address).hex(),
+        **_named(request, origin),
     }
 
 
-def first_state(request: Request) -> State:
+def _named(request: Request, origin: Origin) -> dict[str, Any]:
+    fields = {
+        "user_id": request.user_id,
+        "org_id": request.org_id,
+        "template": request.template,
+        "template_version_id": origin.template_version_id,
+        "template_version": origin.template_version,
+        "locale": origin.locale,
+        "request_id": origin.request_id,
+        "sender_scope": origin.sender_scope,
+        "chosen_provider_id": origin.chosen_provider_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def start(request: Request, origin: Origin = NOWHERE) -> datetime | None:
+    """When it is to be sent, None where that is now."""
+    moments = [moment for moment in (request.scheduled_at, origin.not_before) if moment]
+    return max(moments, default=None)
+
+
+def first_state(request: Request, origin: Origin = NOWHERE) -> State:
     """The state in which a notification of this request begins."""
-    return State.SCHEDULED if request.scheduled_at else State.ACCEPTED
+    return State.SCHEDULED if start(request, origin) else State.ACCEPTED
 
 
 @lru_cache(maxsize=4096)

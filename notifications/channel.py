@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.errors import HeaderParseError
 from email.header import decode_header
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,16 +20,22 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from hiram.lib import rfc3339
+from hiram.lib.locales import LOCALE_CHARACTERS, locale
 
 RECIPIENT_CHARACTERS = 320
 OWN_KEY_CHARACTERS = 255
+USER_ID_CHARACTERS = 256
+SLUG_CHARACTERS = 100
 METADATA_KEYS = 50
 METADATA_KEY_CHARACTERS = 64
 METADATA_VALUE_CHARACTERS = 512
@@ -122,6 +128,35 @@ OwnKey = Annotated[
     StringConstraints(min_length=1, max_length=OWN_KEY_CHARACTERS),
     AfterValidator(one_line),
 ]
+
+
+def user_id(text: str) -> str:
+    """The id, if a tenant may name its user so: it is a part of addresses of the API.
+
+    Raises:
+        ValueError: it cannot stand there.
+    """
+    if "/" in text or text in (".", "..", "batch"):
+        raise ValueError("must not hold a slash, nor be `.`, `..` or `batch`")
+    return one_line(text)
+
+
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=USER_ID_CHARACTERS),
+    AfterValidator(user_id),
+    Field(description="Your own id of one of your users.", examples=["u1"]),
+]
+OrgId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=USER_ID_CHARACTERS),
+    AfterValidator(one_line),
+    Field(description="Your own id of the organisation in whose name it goes.", examples=["acme"]),
+]
+Slug = Annotated[str, StringConstraints(min_length=1, max_length=SLUG_CHARACTERS)]
+LocaleTag = Annotated[
+    str, StringConstraints(min_length=1, max_length=LOCALE_CHARACTERS), AfterValidator(locale)
+]
 Metadata = dict[MetadataKey, MetadataValue]
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
@@ -138,6 +173,21 @@ class Request(BaseModel):
     )
 
     channel: str
+    user_id: UserId | None = Field(
+        None,
+        description="Your user: instead of `recipient` its address on the channel, or beside it.",
+        examples=["u1"],
+    )
+    org_id: OrgId | None = None
+    template: Slug | None = Field(
+        None,
+        description="Your template of this slug, instead of a text.",
+        examples=["auth.welcome"],
+    )
+    data: dict[str, Any] | None = Field(None, description="The template's variables.")
+    locale: LocaleTag | None = Field(
+        None, description="The template's text in this; left out, in the user's.", examples=["de"]
+    )
     metadata: Metadata = Field(
         default_factory=dict,
         max_length=METADATA_KEYS,
@@ -171,6 +221,27 @@ class Request(BaseModel):
         " were accepted: the next one when the one before has been sent or has ended.",
         examples=["user-42"],
     )
+
+    @model_validator(mode="after")
+    def _of_a_template(self) -> Self:
+        if self.template is None and (self.data is not None or self.locale is not None):
+            raise ValueError("has data and locale only with a template")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """What a user and a template fill in need not be given."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        needed = schema.get("required", [])
+        text = [name for name in needed if name not in ("channel", "recipient")]
+        schema["required"] = ["channel"]
+        schema["allOf"] = [
+            {"anyOf": [{"required": ["recipient"]}, {"required": ["user_id"]}]},
+            {"anyOf": [{"required": text}, {"required": ["template"]}]},
+        ]
+        return schema
 
     @field_validator("scheduled_at")
     @classmethod

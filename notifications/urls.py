@@ -26,6 +26,7 @@ from notifications.api.held import (
     ReleaseManyEndpoint,
 )
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
+from notifications.api.users import UserEndpoint, UsersBatchEndpoint, UsersEndpoint
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
     RecoverEndpoint,
@@ -91,6 +92,9 @@ urlpatterns = [
         name="dead-letters-replay-progress",
     ),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
+    path("users", UsersEndpoint.as_view(), name="users"),
+    path("users/batch", UsersBatchEndpoint.as_view(), name="users-batch"),
+    path("users/<str:user_id>", UserEndpoint.as_view(), name="user"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, reduce
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +22,8 @@ from pydantic import (
 
 from hiram.lib.findings import field_errors
 from hiram.lib.problems import FieldError, Problem, pointer
+from notifications.accept import Origin, Owner
+from notifications.audience import Filled, fill
 from notifications.channel import (
     METADATA_KEYS,
     RECIPIENT_CHARACTERS,
@@ -119,24 +122,35 @@ def _one() -> TypeAdapter[Request]:
     return TypeAdapter(AnyRequest)
 
 
-def checked(body: Any) -> Request:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request that can be accepted, and what else is known of it."""
+
+    request: Request
+    origin: Origin
+
+
+def checked(owner: Owner, body: Any) -> Checked:
     """The body as a request of its channel.
 
     Raises:
         Problem: 422 with a pointer for each finding.
     """
-    found = _check(body, datetime.now(UTC))
+    [filled] = fill(owner, [body])
+    found = _check(filled, datetime.now(UTC))
     if isinstance(found, list):
         raise Problem("invalid", errors=found)
     return found
 
 
-def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[FieldError]]]:
+def sort(
+    owner: Owner, items: Sequence[Any]
+) -> tuple[dict[int, Checked], dict[int, list[FieldError]]]:
     """A batch's items that can be accepted, and the findings of those that cannot, by index."""
-    good: dict[int, Request] = {}
+    good: dict[int, Checked] = {}
     bad: dict[int, list[FieldError]] = {}
     at = datetime.now(UTC)
-    for index, item in enumerate(items):
+    for index, item in enumerate(fill(owner, items)):
         found = _check(item, at, "notifications", index)
         if isinstance(found, list):
             bad[index] = found
@@ -145,12 +159,14 @@ def sort(items: Sequence[Any]) -> tuple[dict[int, Request], dict[int, list[Field
     return good, bad
 
 
-def _check(item: Any, at: datetime, *under: str | int) -> Request | list[FieldError]:
+def _check(item: Filled, at: datetime, *under: str | int) -> Checked | list[FieldError]:
+    if item.errors:
+        return [replace(e, pointer=pointer(*under) + e.pointer) for e in item.errors]
     try:
-        request = _one().validate_python(item, context={"at": at})
+        request = _one().validate_python(item.body, context={"at": at})
     except ValidationError as error:
         return field_errors(error, *under, tag="channel")
     if not settings.ATTACHMENTS and request.content().get("attachments"):
         where = pointer(*under, "attachments")
         return [FieldError(where, "disabled", "Attachments are not enabled here.")]
-    return request
+    return Checked(request, item.origin)

@@ -47,7 +47,7 @@ def _header(name: str, about: str, schema: dict[str, Any], **more: Any) -> OpenA
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=about, **more)
 
 
-def _query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenApiParameter:
+def query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenApiParameter:
     return OpenApiParameter(
         name, schema or OpenApiTypes.STR, OpenApiParameter.QUERY, description=about
     )
@@ -77,8 +77,8 @@ _LOCATION = _header(
 _PATH_ID = OpenApiParameter(
     "notification_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="`ntf_...`"
 )
-_PAGE = [
-    _query(
+PAGE = [
+    query(
         "limit",
         "Rows of one page.",
         {
@@ -88,13 +88,16 @@ _PAGE = [
             "default": pagination.DEFAULT,
         },
     ),
-    _query("cursor", "`next_cursor` of the page before, with the same filters."),
+    query("cursor", "`next_cursor` of the page before, with the same filters."),
 ]
 _ABOUT = {
     "status": "As shown: `queued` and `sending` are what the engine does at this moment.",
     "channel": "One channel.",
     "recipient": "Exactly as shown.",
     "category": "One category.",
+    "user_id": "One of your users.",
+    "template": "One template's slug.",
+    "request_id": "One call of notify, `req_...`.",
     "created_after": "Made after this moment (RFC 3339).",
     "created_before": "Made before this moment (RFC 3339).",
 }
@@ -106,10 +109,11 @@ def _filter(name: str) -> OpenApiParameter:
         schema["enum"] = [str(option) for option in OPTIONS[name]]
     if name.startswith("created_"):
         schema["format"] = "date-time"
-    return _query(name, _ABOUT[name], schema)
+    return query(name, _ABOUT[name], schema)
 
 
-_DEAD_FILTERS = [_filter(name) for name in FILTERS if name != "status"]
+_OF_LIST_ALONE = ("status", "user_id", "template", "request_id")
+_DEAD_FILTERS = [_filter(name) for name in FILTERS if name not in _OF_LIST_ALONE]
 
 send = extend_schema(
     operation_id="sendNotification",
@@ -147,7 +151,7 @@ list_ = extend_schema(
     summary="List notifications",
     description=f"Newest first. By labels: `{METADATA}<key>=<value>`, each key once.",
     tags=_TAGS,
-    parameters=[*_PAGE, *map(_filter, FILTERS)],
+    parameters=[*PAGE, *map(_filter, FILTERS)],
     responses={200: NotificationPage},
 )
 get = extend_schema(
@@ -162,7 +166,7 @@ attempts = extend_schema(
     summary="List a notification's attempts",
     description="Newest first.",
     tags=_TAGS,
-    parameters=[_PATH_ID, *_PAGE],
+    parameters=[_PATH_ID, *PAGE],
     responses={200: AttemptPage},
 )
 cancel = extend_schema(
@@ -192,7 +196,7 @@ dead_letters = extend_schema(
     summary="List what failed",
     description="Notifications that ended `failed` and were not replayed, newest first.",
     tags=_TAGS,
-    parameters=[_query("reason", "Why it failed.", {"type": "string"}), *_DEAD_FILTERS, *_PAGE],
+    parameters=[query("reason", "Why it failed.", {"type": "string"}), *_DEAD_FILTERS, *PAGE],
     responses={200: DeadLetterPage},
 )
 replay = extend_schema(

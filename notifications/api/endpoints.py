@@ -125,7 +125,7 @@ class BatchEndpoint(OfCaller):
         body = read_json(request, limit=LARGE_BODY_OCTETS)
         known = idempotency_key(request, body)
         batch: AnyBatch = validate(AnyBatch, body)
-        good, bad = sort(batch.notifications)
+        good, bad = sort(self.owner, batch.notifications)
         given = accept_batch(self.owner, good, bad, known, atomic=batch.mode == "atomic")
         return answer(given.body, given.status, replayed(given))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, get_args
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from hiram.lib import rfc3339
+from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import refused
 from hiram.lib.problems import FieldError, Problem
 from notifications.channel import Category
@@ -18,7 +19,8 @@ from notifications.shelves import channels
 from notifications.states import State
 
 METADATA = "metadata."
-FILTERS = ("status", "channel", "recipient", "category", "created_after", "created_before")
+_AS_SHOWN = ("channel", "recipient", "category", "user_id", "template")
+FILTERS = ("status", *_AS_SHOWN, "request_id", "created_after", "created_before")
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "status": tuple(State),
@@ -40,10 +42,12 @@ def filtered(rows: QuerySet[Notification], filters: Mapping[str, str]) -> QueryS
         if name in filters and filters[name] not in options:
             text = f"This must be one of {', '.join(options)}."
             errors.append(refused(name, "not_an_option", text))
+    fields: dict[str, Any] = {_MOMENTS[name]: moment for name, moment in moments.items()}
+    fields |= {n: filters[n] for n in _AS_SHOWN if n in filters}
+    if "request_id" in filters:
+        fields["request_id"] = _request(filters["request_id"], errors)
     if errors:
         raise Problem("bad-query", errors=errors)
-    fields: dict[str, Any] = {_MOMENTS[name]: moment for name, moment in moments.items()}
-    fields |= {n: filters[n] for n in ("channel", "recipient", "category") if n in filters}
     rows = rows.filter(_labelled(filters), **fields)
     return with_status(rows, State(filters["status"])) if "status" in filters else rows
 
@@ -61,6 +65,14 @@ def labelled(labels: Mapping[str, str]) -> Q:
     """That it has all of these labels, one at least."""
     # The index leaves out empty metadata, which PostgreSQL cannot infer from the first condition.
     return Q(metadata__contains=labels) & ~Q(metadata={})
+
+
+def _request(value: str, errors: list[FieldError]) -> UUID | None:
+    try:
+        return ids.parse("req", value)
+    except ids.MalformedId as error:
+        errors.append(refused("request_id", "invalid", f"{error}."))
+        return None
 
 
 def _moment(name: str, value: str, errors: list[FieldError]) -> datetime | None:

@@ -116,6 +116,10 @@ class NotificationRecord(BaseModel):
     channel: ChannelName
     recipient: str
     user_id: str | None
+    org_id: str | None
+    template: str | None = Field(description="The slug of the template that it was made from.")
+    template_version: int | None
+    locale: str | None = Field(description="Of the template's text.")
     subject: str
     category: Category
     priority: Priority

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from hiram.lib import ids
 from hiram.lib.problems import FieldError, Problem, pointer
 from notifications.accept import Owner, SendersRefused, accept, first_state
-from notifications.api.bodies import checked
-from notifications.channel import IN_THE_PAST, Request
+from notifications.api.bodies import Checked, checked
+from notifications.channel import IN_THE_PAST
 from notifications.idempotency import (
     Answer,
     BadKey,
@@ -28,7 +28,7 @@ from notifications.idempotency import (
 
 def accepted(
     owner: Owner,
-    requests: list[Request],
+    items: list[Checked],
     respond: Callable[[list[UUID]], tuple[int, Any]],
     known: Key | None,
     *,
@@ -41,7 +41,13 @@ def accepted(
         SendersRefused: in a batch, whose items are pointed at elsewhere.
     """
     try:
-        return accept(owner, requests, respond, key=known)
+        return accept(
+            owner,
+            [one.request for one in items],
+            respond,
+            key=known,
+            origins=[one.origin for one in items],
+        )
     except KeyReused as error:
         raise Problem("idempotency-key-reused") from error
     except InProgress as error:
@@ -59,16 +65,16 @@ def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
         Problem: 409, 422.
     """
     try:
-        request = checked(body)
+        one = checked(owner, body)
     except Problem as problem:
         if given := _told(owner, known, problem.errors):
             return given
         raise
 
     def respond(made: list[UUID]) -> tuple[int, Any]:
-        return 202, accepted_body(made[0], request)
+        return 202, accepted_body(made[0], one)
 
-    return accepted(owner, [request], respond, known, batch=False)
+    return accepted(owner, [one], respond, known, batch=False)
 
 
 def _told(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -> Answer | None:
@@ -83,7 +89,7 @@ def _told(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -> Answ
 
 def accept_batch(
     owner: Owner,
-    good: dict[int, Request],
+    good: dict[int, Checked],
     bad: dict[int, list[FieldError]],
     known: Key | None,
     *,
@@ -127,9 +133,9 @@ def sender_error(sender: str, *under: str | int) -> FieldError:
     return FieldError(pointer(*under, "from"), "sender_not_allowed", text)
 
 
-def accepted_body(made: UUID, request: Request) -> dict[str, str]:
+def accepted_body(made: UUID, one: Checked) -> dict[str, str]:
     """The answer for one."""
-    return {"id": ids.show("ntf", made), "status": str(first_state(request))}
+    return {"id": ids.show("ntf", made), "status": str(first_state(one.request, one.origin))}
 
 
 def batch_body(

@@ -333,6 +333,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="notification",
+            name="template_version",
+            field=models.PositiveIntegerField(null=True),
+        ),
+        migrations.AddField(
+            model_name="notification",
             name="template_version_id",
             field=models.UUIDField(null=True),
         ),

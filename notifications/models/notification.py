@@ -50,6 +50,7 @@ class Notification(HotTenantRow):
     org_id = models.CharField(max_length=256, null=True)
     template = models.CharField(max_length=100, null=True)
     template_version_id = models.UUIDField(null=True)
+    template_version = models.PositiveIntegerField(null=True)
     locale = models.CharField(max_length=35, null=True)
     sender_scope = models.CharField(max_length=4, null=True)
     chosen_provider_id = models.UUIDField(null=True)

@@ -51,7 +51,7 @@ class TestDocument:
             "/v1/suppressions/{suppression_id}", "/v1/events", "/v1/webhooks",
             "/v1/webhooks/{webhook_id}", "/v1/webhooks/{webhook_id}/deliveries",
             "/v1/webhooks/{webhook_id}/recover", "/v1/webhooks/{webhook_id}/rotate-secret",
-            "/v1/webhooks/{webhook_id}/test",
+            "/v1/webhooks/{webhook_id}/test", "/v1/users", "/v1/users/batch", "/v1/users/{user_id}",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)
@@ -106,7 +106,11 @@ class TestDocument:
     def test_channels_are_told_apart_by_their_name(self) -> None:
         assert SCHEMAS["Send"]["discriminator"]["propertyName"] == "channel"
         assert SCHEMAS["EmailRequest"]["additionalProperties"] is False
-        assert SCHEMAS["EmailRequest"]["required"] == ["channel", "recipient", "subject"]
+        assert SCHEMAS["EmailRequest"]["required"] == ["channel"]
+        assert SCHEMAS["EmailRequest"]["allOf"] == [
+            {"anyOf": [{"required": ["recipient"]}, {"required": ["user_id"]}]},
+            {"anyOf": [{"required": ["subject"]}, {"required": ["template"]}]},
+        ]
         assert "from" in SCHEMAS["EmailRequest"]["properties"]
 
     def test_what_is_written_only_is_never_shown(self) -> None:

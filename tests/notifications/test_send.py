@@ -41,6 +41,10 @@ def test_an_email_is_accepted_and_shown_literally(live: Api, tenant: Tenant) -> 
         "channel": "email",
         "recipient": "ada@recipient.example",
         "user_id": None,
+        "org_id": None,
+        "template": None,
+        "template_version": None,
+        "locale": None,
         "subject": "Order confirmed",
         "category": "transactional",
         "priority": "normal",
@@ -236,8 +240,9 @@ def test_a_mistake_is_pointed_at(
 
 
 @pytest.mark.parametrize("name", [
-    "tenant_id", "status", "lane_id", "id", "created_at", "mode", "generation", "user_id",
-    "request_id", "settled_at", "due_at", "provider", "template", "to", "__proto__",
+    "tenant_id", "status", "lane_id", "id", "created_at", "mode", "generation", "origin",
+    "request_id", "settled_at", "due_at", "provider", "template_version", "to", "__proto__",
+    "template_version_id", "sender_scope", "chosen_provider_id",
 ])  # fmt: skip
 def test_no_field_of_ours_can_be_assigned(live: Api, name: str) -> None:
     said = live.post(email(**{name: "x"}))

@@ -56,7 +56,7 @@ class Command(Base):
         def respond(made: list[Any]) -> tuple[int, Any]:
             return 202, {"id": ids.show("ntf", made[0]), "status": str(State.ACCEPTED)}
 
-        given = accepted(owner, [checked(_body(options))], respond, None, batch=False)
+        given = accepted(owner, [checked(owner, _body(options))], respond, None, batch=False)
         return {**given.body, "tenant_id": ids.show("tnt", found.pk), "mode": owner.mode}
 
 

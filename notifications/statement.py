@@ -1,0 +1,102 @@
+"""The statement that accepts: all rows of any number of notifications, or none."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from notifications.refusal import refused
+
+_RECORD = """
+fresh AS (
+  INSERT INTO notifications_idempotencyrecord AS i
+         (id, tenant_id, mode, key, fingerprint, status, body, expires_at)
+  VALUES (%(record_id)s, %(tenant)s, %(mode)s, %(key)s, %(fingerprint)s, %(status)s,
+          %(body)s::jsonb, statement_timestamp() + make_interval(secs => %(remembered)s))
+  ON CONFLICT (tenant_id, mode, key) DO UPDATE
+     SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
+         created_at = statement_timestamp(), expires_at = excluded.expires_at
+   WHERE i.expires_at <= now()
+  RETURNING 1
+),
+"""
+
+_INSERT = """
+WITH {record} r AS MATERIALIZED (
+  SELECT r.*, due_at, ends_at, {refused} AS suppressed
+    FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
+    id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
+    category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
+    status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
+    second_event_id uuid, cancel_key text, ordering_key text, address text, user_id text,
+    org_id text, template text, template_version_id uuid, template_version integer, locale text, request_id uuid,
+    sender_scope text, chosen_provider_id uuid)
+  LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
+  LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
+  LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
+                             secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
+  {when_fresh}
+), lane AS (
+  INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
+  SELECT DISTINCT lane_id, %(tenant)s::uuid, %(mode)s, channel, rank FROM r WHERE suppressed IS NULL
+  ON CONFLICT DO NOTHING
+), content AS (
+  INSERT INTO notifications_content (id, tenant_id, payload)
+  SELECT id, %(tenant)s, payload FROM r
+), notification AS (
+  INSERT INTO notifications_notification
+         (id, content_id, tenant_id, mode, channel, recipient, address, subject, category,
+          priority, status, reason, settled_at, metadata, traceparent, generation, cancel_key,
+          scheduled_at, expires_at, user_id, org_id, template, template_version_id,
+          template_version, locale,
+          request_id, sender_scope, chosen_provider_id)
+  SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, decode(address, 'hex'), subject,
+         category, priority, CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
+         suppressed, CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata,
+         traceparent, 0, cancel_key, scheduled_at, ends_at, user_id, org_id, template,
+         template_version_id, template_version, locale, request_id, sender_scope, chosen_provider_id
+    FROM r
+), event AS (
+  INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
+  SELECT event_id, %(tenant)s::uuid, id, %(mode)s, 'notification.accepted', '{{}}'::jsonb FROM r
+   UNION ALL
+  SELECT second_event_id, %(tenant)s, id, %(mode)s,
+         'notification.' || CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
+         jsonb_strip_nulls(jsonb_build_object('reason', suppressed))
+    FROM r WHERE status = 'scheduled' OR suppressed IS NOT NULL
+), outbox AS (
+  INSERT INTO notifications_outboxmessage
+         (id, tenant_id, topic, lane_id, rank, due_at, expires_at, ordering_key, traceparent)
+  SELECT id, %(tenant)s, 'notification', lane_id, rank, {due_at}, ends_at, ordering_key,
+         traceparent
+    FROM r WHERE suppressed IS NULL {in_order}
+)
+SELECT {is_fresh}
+"""
+
+_IN_TURN = """CASE WHEN ordering_key IS NOT NULL AND (
+                row_number() OVER (PARTITION BY ordering_key ORDER BY id) > 1
+                OR EXISTS (SELECT FROM notifications_outboxmessage b
+                            WHERE b.tenant_id = %(tenant)s AND b.ordering_key = r.ordering_key))
+              THEN ends_at ELSE due_at END"""
+
+
+@cache
+def statement(*, keyed: bool, ordered: bool) -> str:
+    """With an idempotency record where `keyed`; `ordered` where a row has an ordering key."""
+    known = {
+        "record": _RECORD,
+        "when_fresh": "WHERE EXISTS (SELECT FROM fresh)",
+        "is_fresh": "EXISTS (SELECT FROM fresh)",
+    }
+    new = {"record": "", "when_fresh": "", "is_fresh": "true"}
+    refusal = refused(
+        row="r",
+        tenant="%(tenant)s",
+        mode="%(mode)s",
+        address="decode(r.address, 'hex')",
+        policy="p",
+    )
+    turns = {"due_at": _IN_TURN, "in_order": "ORDER BY id"}
+    at_once = {"due_at": "due_at", "in_order": ""}
+    parts = (known if keyed else new) | (turns if ordered else at_once)
+    return _INSERT.format(refused=refusal, **parts)

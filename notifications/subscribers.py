@@ -1,0 +1,78 @@
+"""A tenant's users: put, changed, forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from hiram.lib import ids
+from notifications.models import Preference, Subscriber
+
+_PUT = """
+INSERT INTO notifications_subscriber AS s
+       (id, tenant_id, mode, user_id, addresses, locale, timezone, attributes)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::jsonb[], %s::text[],
+                     %s::text[], %s::jsonb[])
+ON CONFLICT (tenant_id, mode, user_id) DO UPDATE
+   SET addresses = excluded.addresses, locale = excluded.locale, timezone = excluded.timezone,
+       attributes = excluded.attributes, updated_at = statement_timestamp()
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a tenant says of one user; addresses are checked and normalised."""
+
+    user_id: str
+    addresses: Mapping[str, str]
+    locale: str | None
+    timezone: str | None
+    attributes: Mapping[str, Any]
+
+
+def put(tenant_id: UUID, mode: str, profiles: Sequence[Profile]) -> dict[str, bool]:
+    """Write these users, each as it is given; whether it is new, by its id. All or none.
+
+    The ids are all different.
+    """
+    made = {ids.new(): p for p in profiles}
+    # In one order, so that two batches with the same users do not wait crosswise.
+    rows = sorted(
+        (
+            (
+                key, tenant_id, mode, p.user_id, _json(p.addresses), p.locale, p.timezone,
+                _json(p.attributes),
+            )
+            for key, p in made.items()
+        ),
+        key=lambda row: row[3],
+    )  # fmt: skip
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_PUT, [list(column) for column in zip(*rows, strict=True)])
+        written = {key for (key,) in cursor.fetchall()}
+    return {p.user_id: key in written for key, p in made.items()}
+
+
+def users(tenant_id: UUID, mode: str, wanted: Iterable[str]) -> dict[str, Subscriber]:
+    """Those of these users that there are."""
+    rows = Subscriber.objects.filter(tenant_id=tenant_id, mode=mode, user_id__in=list(wanted))
+    return {row.user_id: row for row in rows}
+
+
+def forget(tenant_id: UUID, mode: str, user_id: str) -> bool:
+    """Delete the user and what it wants; whether there was one. What was sent stays as it is."""
+    of = {"tenant_id": tenant_id, "mode": mode, "user_id": user_id}
+    with transaction.atomic():
+        Preference.objects.filter(**of).delete()
+        gone, _ = Subscriber.objects.filter(**of).delete()
+    return bool(gone)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value))
