@@ -7,6 +7,7 @@ this returned: then PostgreSQL has committed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -61,7 +62,8 @@ class Origin:
     """What is known of a notification besides its request.
 
     `locale` is the one of its text. `not_before` is when its user may be disturbed.
-    `chosen_provider_id` is what the sender config of `sender_scope` names.
+    `chosen_provider_id` is what the sender config of `sender_scope` names. `once` is instead of
+    the request's own key to deduplicate by.
     """
 
     request_id: UUID | None = None
@@ -71,9 +73,20 @@ class Origin:
     not_before: datetime | None = None
     sender_scope: str | None = None
     chosen_provider_id: UUID | None = None
+    once: str | None = None
 
 
 NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of notify, whose notifications all name it."""
+
+    id: UUID
+    template: str | None
+    strategy: str
+    metadata: Mapping[str, str]
 
 
 def accept(
@@ -83,6 +96,7 @@ def accept(
     *,
     key: Key | None = None,
     origins: Sequence[Origin] | None = None,
+    call: Call | None = None,
 ) -> Answer:
     """Write the notifications of these checked requests and give the answer for them.
 
@@ -106,12 +120,18 @@ def accept(
     status, body = respond(made)
     values = {
         "tenant": owner.tenant_id, "mode": owner.mode, "rows": _encode(rows),
-        "ttl": settings.TTL_SECONDS,
+        "ttl": settings.TTL_SECONDS, **_call(call),
     }  # fmt: skip
     turns = {(owner.tenant_id, row["ordering_key"]) for row in rows if row["ordering_key"]}
+    writing = statement(
+        keyed=key is not None,
+        ordered=bool(turns),
+        of_request=call is not None,
+        deduped=any("dedupe" in row for row in rows),
+    )
     if key is None:
-        _write(values, turns)
-    elif not _write_keyed(values | _record(key, status, body), turns):
+        _write(writing, values, turns)
+    elif not _write_keyed(writing, values | _record(key, status, body), turns):
         return recall(owner.tenant_id, owner.mode, key)
     if not all(row["scheduled_at"] for row in rows):
         doorbell.ring()
@@ -145,11 +165,8 @@ def send_own(
     return accept(owner, [request], lambda made: (202, [str(row_id) for row_id in made]), key=key)
 
 
-def _write(
-    values: dict[str, Any], turns: Collection[tuple[UUID, str]], keyed: bool = False
-) -> bool:
+def _write(writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, str]]) -> bool:
     """Whether it was written; not when the key is known."""
-    writing = statement(keyed=keyed, ordered=bool(turns))
     if turns:
         with transaction.atomic(durable=True):
             # What comes next sees who was before it in its turn.
@@ -168,13 +185,24 @@ def _execute(writing: str, values: dict[str, Any]) -> bool:
     return bool(is_fresh)
 
 
-def _write_keyed(values: dict[str, Any], turns: Collection[tuple[UUID, str]]) -> bool:
+def _write_keyed(
+    writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, str]]
+) -> bool:
     try:
-        return _write(values, turns, keyed=True)
+        return _write(writing, values, turns)
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise InProgress from error
         raise
+
+
+def _call(call: Call | None) -> dict[str, Any]:
+    if call is None:
+        return {}
+    return {
+        "request_id": call.id, "template": call.template, "strategy": call.strategy,
+        "metadata": json.dumps(dict(call.metadata)),
+    }  # fmt: skip
 
 
 def _record(key: Key, status: int, body: Any) -> dict[str, Any]:
@@ -188,6 +216,7 @@ def _row(owner: Owner, request: Request, origin: Origin) -> dict[str, Any]:
     channel = request.channel
     rank = CLASSES[request.priority]
     notification_id = ids.new()
+    address = digest(owner.tenant_id, channel, request.address)
     return {
         "id": notification_id,
         "event_id": ids.new(),
@@ -208,8 +237,9 @@ def _row(owner: Owner, request: Request, origin: Origin) -> dict[str, Any]:
         "cancel_key": request.cancel_key,
         "ordering_key": ordering.in_mode(owner.mode, request.ordering_key),
         "second_event_id": ids.new(),
-        "address": digest(owner.tenant_id, channel, request.address).hex(),
+        "address": address.hex(),
         **_named(request, origin),
+        **_once(request, origin, address),
     }
 
 
@@ -226,6 +256,17 @@ def _named(request: Request, origin: Origin) -> dict[str, Any]:
         "chosen_provider_id": origin.chosen_provider_id,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _once(request: Request, origin: Origin, address: bytes) -> dict[str, Any]:
+    own = None if request.dedupe_key is None else f"key {request.dedupe_key}"
+    key = origin.once or own
+    if key is None:
+        return {}
+    return {
+        "dedupe": hashlib.sha256(address + key.encode()).hexdigest(),
+        "dedupe_seconds": request.dedupe_seconds,
+    }
 
 
 def start(request: Request, origin: Origin = NOWHERE) -> datetime | None:

@@ -1,20 +1,28 @@
 """Audience: whom a request means, and what its template says to them.
 
-What a caller leaves to Hiram is filled in here: a user's address, in as many reads for a thousand
-as for one.
+What a caller leaves to Hiram is filled in here: a user's address, a template's text. In as many
+reads for a thousand as for one, and in none where nothing is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from hiram.lib.locales import locale
 from hiram.lib.problems import FieldError
 from notifications.accept import NOWHERE, Origin, Owner
+from notifications.catalog.lookup import Sendable, lookup
+from notifications.catalog.rendered import FIELDS, Rendered, Wanted, rendered
+from notifications.channel import SLUG_CHARACTERS
 from notifications.models import Subscriber
 from notifications.shelves import channels
 from notifications.subscribers import users
+
+Users = Mapping[str, Subscriber]
+Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +34,37 @@ class Filled:
     errors: tuple[FieldError, ...] = ()
 
 
-def fill(owner: Owner, bodies: Sequence[Any]) -> list[Filled]:
-    """The bodies as their channels take them.
+def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> list[Filled]:
+    """The bodies as their channels take them; `known` are the users, where they were read before.
 
-    Nothing is read where nothing is left out. What is not of the right type stays as it is: the
-    channel's own check will say so.
+    What is not of the right type stays as it is: the channel's own check will say so.
+
+    Raises:
+        rendering.Unavailable: the renderers of templates are all busy.
     """
-    named = {name for body in bodies if (name := _user_of(body)) is not None}
-    if not named:
-        return [Filled(body) for body in bodies]
-    known = users(owner.tenant_id, owner.mode, named)
-    return [_filled(body, known) for body in bodies]
+    named = {name for body in bodies if (name := _word(body, "user_id")) is not None}
+    if known is None:
+        known = users(owner.tenant_id, owner.mode, named) if named else {}
+    addressed = [_addressed(body, known) for body in bodies]
+    written: dict[str, list[int]] = defaultdict(list)
+    for place, one in enumerate(addressed):
+        slug = None if one.errors else _word(one.body, "template")
+        if slug is not None and one.body.get("channel") in channels:
+            written[slug].append(place)
+    for slug, places in written.items():
+        told = _told(owner, slug, [addressed[place] for place in places], known)
+        for place, one in zip(places, told, strict=True):
+            addressed[place] = one
+    return addressed
 
 
-def _user_of(body: Any) -> str | None:
-    name = body.get("user_id") if isinstance(body, dict) else None
-    return name if isinstance(name, str) and "\0" not in name else None
+def _word(body: Any, name: str) -> str | None:
+    value = body.get(name) if isinstance(body, dict) else None
+    return value if isinstance(value, str) and "\0" not in value else None
 
 
-def _filled(body: Any, known: Mapping[str, Subscriber]) -> Filled:
-    name = _user_of(body)
+def _addressed(body: Any, known: Users) -> Filled:
+    name = _word(body, "user_id")
     if name is None or "recipient" in body or body.get("channel") not in channels:
         return Filled(body)
     user, channel = known.get(name), body["channel"]
@@ -57,3 +76,56 @@ def _filled(body: Any, known: Mapping[str, Subscriber]) -> Filled:
         text = f"This user has no address on {channel}."
         return Filled(body, errors=(FieldError("/user_id", "unreachable", text),))
     return Filled({**body, "recipient": address})
+
+
+def _told(owner: Owner, slug: str, asked: Sequence[Filled], known: Users) -> list[Filled]:
+    """The same, with the text of the template of this slug."""
+    wanted = {one.body["channel"] for one in asked}
+    found = lookup(owner.tenant_id, slug[: SLUG_CHARACTERS + 1], sorted(wanted))
+    answers = dict[int, Filled]()
+    for channel, template in found.items():
+        places = [place for place, one in enumerate(asked) if one.body["channel"] == channel]
+        filled = _of_channel(template, [asked[place] for place in places], known)
+        answers |= zip(places, filled, strict=True)
+    return [answers[place] for place in range(len(asked))]
+
+
+def _of_channel(
+    template: Sendable | FieldError, asked: Sequence[Filled], known: Users
+) -> Iterable[Filled]:
+    if isinstance(template, FieldError):
+        return [replace(one, errors=(template,)) for one in asked]
+    sets = [Wanted(_locale(one.body, known), _data(one.body)) for one in asked]
+    made = rendered(template, sets)
+    return [_written(one, text) for one, text in zip(asked, made, strict=True)]
+
+
+def _written(one: Filled, text: Rendered | list[FieldError]) -> Filled:
+    if isinstance(text, list):
+        return replace(one, errors=tuple(text))
+    own = [name for name in FIELDS[text.channel].values() if one.body.get(name) is not None]
+    if own:
+        detail = "The template has this; give the one or the other."
+        errors = tuple(FieldError(f"/{name}", "not_with_template", detail) for name in own)
+        return replace(one, errors=errors)
+    body = {"category": text.category, **one.body, **text.fields}
+    origin = replace(
+        one.origin,
+        template_version_id=text.version_id,
+        template_version=text.number,
+        locale=text.locale,
+    )
+    return Filled(body, origin)
+
+
+def _locale(body: Body, known: Users) -> str | None:
+    asked, user = body.get("locale"), known.get(body.get("user_id") or "")
+    try:
+        return locale(asked) if isinstance(asked, str) else user and user.locale
+    except ValueError:
+        return None  # which the channel's check will name
+
+
+def _data(body: Body) -> Mapping[str, Any]:
+    data = body.get("data")
+    return data if isinstance(data, dict) else {}

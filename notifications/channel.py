@@ -43,6 +43,8 @@ BODY_OCTETS = 256 * 1024
 LONGEST_SECONDS = 365 * 86_400
 """How far ahead a notification may be scheduled, and how long it may be tried after that."""
 
+DEDUPE_SECONDS = 86_400
+
 LATE_SECONDS = 60
 """A `scheduled_at` that is past by no more is taken as now: clocks differ, requests travel."""
 
@@ -242,6 +244,14 @@ class Request(BaseModel):
             {"anyOf": [{"required": text}, {"required": ["template"]}]},
         ]
         return schema
+
+    dedupe_key: OwnKey | None = Field(
+        None,
+        description="One notification of this key is sent to a recipient on a channel in"
+        " `dedupe_seconds`; the others end `suppressed` with the reason `duplicate`.",
+        examples=["low-balance"],
+    )
+    dedupe_seconds: int = Field(DEDUPE_SECONDS, ge=1, le=LONGEST_SECONDS)
 
     @field_validator("scheduled_at")
     @classmethod

@@ -6,6 +6,14 @@ from functools import cache
 
 from notifications.refusal import refused
 
+_REFUSED = refused(
+    row="r",
+    tenant="%(tenant)s",
+    mode="%(mode)s",
+    address="decode(r.address, 'hex')",
+    policy="p",
+)
+
 _RECORD = """
 fresh AS (
   INSERT INTO notifications_idempotencyrecord AS i
@@ -21,21 +29,21 @@ fresh AS (
 """
 
 _INSERT = """
-WITH {record} r AS MATERIALIZED (
-  SELECT r.*, due_at, ends_at, {refused} AS suppressed
+WITH {record} {first} AS MATERIALIZED (
+  SELECT r.*, due_at, ends_at, {refused} AS {why}
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
     id uuid, event_id uuid, lane_id uuid, channel text, recipient text, subject text,
     category text, priority text, rank smallint, metadata jsonb, payload jsonb, traceparent text,
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
     second_event_id uuid, cancel_key text, ordering_key text, address text, user_id text,
     org_id text, template text, template_version_id uuid, template_version integer, locale text, request_id uuid,
-    sender_scope text, chosen_provider_id uuid)
+    sender_scope text, chosen_provider_id uuid, dedupe text, dedupe_seconds integer)
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
   LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
   LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
                              secs => coalesce(r.ttl, p.ttl_seconds, %(ttl)s))) AS ends_at) e
   {when_fresh}
-), lane AS (
+){once}{request}, lane AS (
   INSERT INTO notifications_lane (id, tenant_id, mode, topic, rank)
   SELECT DISTINCT lane_id, %(tenant)s::uuid, %(mode)s, channel, rank FROM r WHERE suppressed IS NULL
   ON CONFLICT DO NOTHING
@@ -73,6 +81,30 @@ WITH {record} r AS MATERIALIZED (
 SELECT {is_fresh}
 """
 
+_REQUEST = """, request AS (
+  INSERT INTO notifications_notificationrequest (id, tenant_id, mode, template, strategy, metadata)
+  SELECT %(request_id)s, %(tenant)s, %(mode)s, %(template)s, %(strategy)s, %(metadata)s::jsonb
+  {when_fresh}
+)"""
+
+_ONCE = """, once AS (
+  INSERT INTO notifications_deduplication AS d
+         (id, tenant_id, mode, digest, notification_id, expires_at)
+  SELECT DISTINCT ON (dedupe) id, %(tenant)s::uuid, %(mode)s, decode(dedupe, 'hex'), id,
+         statement_timestamp() + make_interval(secs => dedupe_seconds)
+    FROM asked WHERE dedupe IS NOT NULL AND refused IS NULL ORDER BY dedupe, id
+  ON CONFLICT (tenant_id, mode, digest) DO UPDATE
+     SET notification_id = excluded.notification_id, created_at = statement_timestamp(),
+         expires_at = excluded.expires_at
+   WHERE d.expires_at <= statement_timestamp()
+  RETURNING notification_id
+), r AS MATERIALIZED (
+  SELECT a.*, coalesce(refused, CASE WHEN dedupe IS NOT NULL AND NOT EXISTS (
+                         SELECT FROM once o WHERE o.notification_id = a.id)
+                       THEN 'duplicate' END) AS suppressed
+    FROM asked a
+)"""
+
 _IN_TURN = """CASE WHEN ordering_key IS NOT NULL AND (
                 row_number() OVER (PARTITION BY ordering_key ORDER BY id) > 1
                 OR EXISTS (SELECT FROM notifications_outboxmessage b
@@ -81,22 +113,21 @@ _IN_TURN = """CASE WHEN ordering_key IS NOT NULL AND (
 
 
 @cache
-def statement(*, keyed: bool, ordered: bool) -> str:
-    """With an idempotency record where `keyed`; `ordered` where a row has an ordering key."""
-    known = {
-        "record": _RECORD,
-        "when_fresh": "WHERE EXISTS (SELECT FROM fresh)",
-        "is_fresh": "EXISTS (SELECT FROM fresh)",
-    }
-    new = {"record": "", "when_fresh": "", "is_fresh": "true"}
-    refusal = refused(
-        row="r",
-        tenant="%(tenant)s",
-        mode="%(mode)s",
-        address="decode(r.address, 'hex')",
-        policy="p",
+def statement(*, keyed: bool, ordered: bool, of_request: bool, deduped: bool) -> str:
+    """With an idempotency record where `keyed`, and the row of the call where `of_request`.
+
+    `ordered` where a row has an ordering key, `deduped` where one has a deduplication key.
+    """
+    gate = "WHERE EXISTS (SELECT FROM fresh)" if keyed else ""
+    return _INSERT.format(
+        record=_RECORD if keyed else "",
+        when_fresh=gate,
+        is_fresh="EXISTS (SELECT FROM fresh)" if keyed else "true",
+        refused=_REFUSED,
+        first="asked" if deduped else "r",
+        why="refused" if deduped else "suppressed",
+        once=_ONCE if deduped else "",
+        request=_REQUEST.format(when_fresh=gate) if of_request else "",
+        due_at=_IN_TURN if ordered else "due_at",
+        in_order="ORDER BY id" if ordered else "",
     )
-    turns = {"due_at": _IN_TURN, "in_order": "ORDER BY id"}
-    at_once = {"due_at": "due_at", "in_order": ""}
-    parts = (known if keyed else new) | (turns if ordered else at_once)
-    return _INSERT.format(refused=refusal, **parts)

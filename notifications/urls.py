@@ -25,6 +25,7 @@ from notifications.api.held import (
     ReleaseEndpoint,
     ReleaseManyEndpoint,
 )
+from notifications.api.notify import CancelRequestEndpoint, NotifyEndpoint, RequestEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.users import UserEndpoint, UsersBatchEndpoint, UsersEndpoint
 from notifications.api.webhooks import (
@@ -81,6 +82,11 @@ urlpatterns = [
         "notifications/<str:notification_id>/drop",
         DropEndpoint.as_view(),
         name="notification-drop",
+    ),
+    path("notify", NotifyEndpoint.as_view(), name="notify"),
+    path("requests/<str:request_id>", RequestEndpoint.as_view(), name="request"),
+    path(
+        "requests/<str:request_id>/cancel", CancelRequestEndpoint.as_view(), name="request-cancel"
     ),
     path("held/release", ReleaseManyEndpoint.as_view(), name="held-release"),
     path("held/drop", DropManyEndpoint.as_view(), name="held-drop"),

@@ -137,7 +137,7 @@ def checked(owner: Owner, body: Any) -> Checked:
         Problem: 422 with a pointer for each finding.
     """
     [filled] = fill(owner, [body])
-    found = _check(filled, datetime.now(UTC))
+    found = check(filled, datetime.now(UTC))
     if isinstance(found, list):
         raise Problem("invalid", errors=found)
     return found
@@ -151,7 +151,7 @@ def sort(
     bad: dict[int, list[FieldError]] = {}
     at = datetime.now(UTC)
     for index, item in enumerate(fill(owner, items)):
-        found = _check(item, at, "notifications", index)
+        found = check(item, at, "notifications", index)
         if isinstance(found, list):
             bad[index] = found
         else:
@@ -159,7 +159,8 @@ def sort(
     return good, bad
 
 
-def _check(item: Filled, at: datetime, *under: str | int) -> Checked | list[FieldError]:
+def check(item: Filled, at: datetime, *under: str | int) -> Checked | list[FieldError]:
+    """A filled body as a request, or the findings in it, which stands at `under`."""
     if item.errors:
         return [replace(e, pointer=pointer(*under) + e.pointer) for e in item.errors]
     try:

@@ -53,25 +53,25 @@ def query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenAp
     )
 
 
-_KEY = _header(
+KEY = _header(
     "Idempotency-Key",
     "The same post with the same key within 24 hours is one notification, and gets the first"
     " one's answer. Another body with the key is refused.",
     {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS, "pattern": "^[ -~]+$"},
 )
-_PREFER = _header(
+PREFER = _header(
     "Prefer",
     f"`wait=N` (RFC 7240): answer when the notification is settled, after N seconds at most;"
     f" N is {WAIT_SECONDS} at most. When time is up, or too many wait, the answer is 202.",
     {"type": "string", "examples": ["wait=10"]},
 )
-_REPLAYED = _header(
+REPLAYED = _header(
     "Idempotency-Replayed",
     "Present where the key was known: the answer is the first one's.",
     {"type": "string", "const": "true"},
     response=[202],
 )
-_LOCATION = _header(
+LOCATION = _header(
     "Location", "Where the notification is.", {"type": "string"}, response=[200, 202]
 )
 _PATH_ID = OpenApiParameter(
@@ -122,7 +122,7 @@ send = extend_schema(
     " body may have 1 MiB, and with attachments, where they are enabled, 16 MiB.",
     tags=_TAGS,
     request=Send,
-    parameters=[_KEY, _PREFER, _REPLAYED, _LOCATION],
+    parameters=[KEY, PREFER, REPLAYED, LOCATION],
     responses={
         200: OpenApiResponse(NotificationRecord, "Settled within the seconds of `Prefer`."),
         202: OpenApiResponse(Accepted, "Accepted."),
@@ -140,7 +140,7 @@ batch = extend_schema(
     " body may have 16 MiB.",
     tags=_TAGS,
     request=Batch,
-    parameters=[_KEY, _REPLAYED],
+    parameters=[KEY, REPLAYED],
     responses={202: OpenApiResponse(BatchAnswer, "What became of each item.")},
     examples=[
         OpenApiExample("Two channels", {"notifications": [_EMAIL, _SMS]}, request_only=True)
@@ -205,7 +205,7 @@ replay = extend_schema(
     description="It is owed again, with its tries and its time to live anew.",
     tags=_TAGS,
     request=None,
-    parameters=[_PATH_ID, _LOCATION],
+    parameters=[_PATH_ID, LOCATION],
     responses={202: OpenApiResponse(Accepted, "Owed again.")},
 )
 replay_many = extend_schema(

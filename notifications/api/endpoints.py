@@ -94,7 +94,7 @@ class NotificationsEndpoint(OfCaller):
     def _waited(self, given: Answer, seconds: int, headers: dict[str, str]) -> HttpResponse:
         found = ids.parse("ntf", given.body["id"])
         try:
-            is_settled = wait_for(found, seconds)
+            is_settled = wait_for([found], seconds)
             if is_settled is not None:
                 headers |= {"Preference-Applied": f"wait={seconds}"}
             if is_settled:
@@ -148,7 +148,7 @@ class CancelOneEndpoint(OfCaller):
         """Stop it, or say that it has left."""
         read_parameters(request)
         row = self.find(notification_id)
-        return answer(_canceled(cancel(self.rows.filter(pk=row.pk))))
+        return answer(canceled(cancel(self.rows.filter(pk=row.pk))))
 
 
 class CancelEndpoint(OfCaller):
@@ -161,7 +161,7 @@ class CancelEndpoint(OfCaller):
         asked: Cancel = validate(Cancel, read_json(request))
         named = labelled(asked.metadata) if asked.metadata else Q(cancel_key=asked.cancel_key)
         done = cancel(self.rows.filter(named))
-        return answer(_canceled(done) | {"has_more": done.has_more})
+        return answer(canceled(done) | {"has_more": done.has_more})
 
 
 class AttemptsEndpoint(OfCaller):
@@ -177,7 +177,8 @@ class AttemptsEndpoint(OfCaller):
         return answer(page.body(show_attempt))
 
 
-def _canceled(done: Canceled) -> dict[str, Any]:
+def canceled(done: Canceled) -> dict[str, Any]:
+    """What was stopped and what was not, as it is answered."""
     return {
         "stopped": [ids.show("ntf", found) for found in done.stopped],
         "already_left": [ids.show("ntf", found) for found in done.already_left],

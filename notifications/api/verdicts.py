@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from hiram.lib import ids
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.accept import Owner, SendersRefused, accept, first_state
+from notifications.accept import Call, Owner, SendersRefused, accept, first_state
 from notifications.api.bodies import Checked, checked
 from notifications.channel import IN_THE_PAST
 from notifications.idempotency import (
@@ -33,6 +33,7 @@ def accepted(
     known: Key | None,
     *,
     batch: bool,
+    call: Call | None = None,
 ) -> Answer:
     """Accept, with the verb's refusals as problems.
 
@@ -47,6 +48,7 @@ def accepted(
             respond,
             key=known,
             origins=[one.origin for one in items],
+            call=call,
         )
     except KeyReused as error:
         raise Problem("idempotency-key-reused") from error
@@ -67,7 +69,7 @@ def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
     try:
         one = checked(owner, body)
     except Problem as problem:
-        if given := _told(owner, known, problem.errors):
+        if given := told_before(owner, known, problem.errors):
             return given
         raise
 
@@ -77,7 +79,7 @@ def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
     return accepted(owner, [one], respond, known, batch=False)
 
 
-def _told(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -> Answer | None:
+def told_before(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -> Answer | None:
     """The first answer to what was right at first: a repetition must not fail by its age."""
     if known is None or all(error.code != IN_THE_PAST for error in errors):
         return None
@@ -101,7 +103,7 @@ def accept_batch(
         Problem: 409, 422.
     """
     if bad and atomic:
-        if given := _told(owner, known, chain.from_iterable(bad.values())):
+        if given := told_before(owner, known, chain.from_iterable(bad.values())):
             return given
         raise _none_stored(bad)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.conf import settings
@@ -22,6 +23,10 @@ _PREFERENCE = re.compile(
     re.ASCII,
 )
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+_SETTLED = """
+SELECT count(*) FROM notifications_notification WHERE id = ANY(%s) AND status <> ALL(%s)
+"""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
 
@@ -45,8 +50,8 @@ def preferred_wait(header: str) -> int:
     return 0
 
 
-def wait_for(found: UUID, seconds: float) -> bool | None:
-    """Wait until the notification is settled; whether it is, None when nobody can wait now.
+def wait_for(found: Sequence[UUID], seconds: float) -> bool | None:
+    """Wait until these notifications are settled; whether they are, None when nobody can wait now.
 
     At most a quarter of this process's threads wait; the next one is answered at once.
     """
@@ -58,9 +63,9 @@ def wait_for(found: UUID, seconds: float) -> bool | None:
         _waiting.release()
 
 
-def _wait(found: UUID, seconds: float) -> bool:
+def _wait(found: Sequence[UUID], seconds: float) -> bool:
     until, pause = time.monotonic() + seconds, _FIRST_PAUSE
-    while not _is_settled(found):
+    while not _are_settled(found):
         left = until - time.monotonic()
         if left <= 0:
             return False
@@ -69,8 +74,8 @@ def _wait(found: UUID, seconds: float) -> bool:
     return True
 
 
-def _is_settled(found: UUID) -> bool:
+def _are_settled(found: Sequence[UUID]) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT status FROM notifications_notification WHERE id = %s", [found])
-        row = cursor.fetchone()
-    return row is not None and row[0] not in OWED
+        cursor.execute(_SETTLED, [list(found), sorted(OWED)])
+        (settled,) = cursor.fetchone()
+    return bool(settled == len(found))

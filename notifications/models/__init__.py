@@ -12,7 +12,7 @@ from notifications.models.notification import (
     Notification,
 )
 from notifications.models.outbox import CLASSES, Attempt, Lane, OutboxMessage, RestoreFence
-from notifications.models.request import NotificationRequest
+from notifications.models.request import Deduplication, NotificationRequest
 from notifications.models.subscriber import Consent, Preference, Subscriber
 from notifications.models.suppression import Suppression
 from notifications.models.template import Brand, Template, TemplatePartial, TemplateVersion
@@ -26,6 +26,7 @@ __all__ = [
     "Consent",
     "Content",
     "DeadLetter",
+    "Deduplication",
     "Event",
     "IdempotencyRecord",
     "Lane",

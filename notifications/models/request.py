@@ -26,3 +26,25 @@ class NotificationRequest(HotTenantRow):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class Deduplication(HotTenantRow):
+    """Until it expires, no other notification of the same key is sent to the same recipient.
+
+    `digest` is of the recipient and the tenant's key.
+    """
+
+    mode = models.CharField(max_length=6, choices=Mode.choices)
+    digest = models.BinaryField(max_length=32, editable=False)
+    notification_id = models.UUIDField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", "mode", "digest", name="deduplication_once")
+        ]
+        indexes = [models.Index("expires_at", name="deduplication_expiry")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
