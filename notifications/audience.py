@@ -121,9 +121,11 @@ def _written(one: Filled, text: Rendered | list[FieldError]) -> Filled:
 def _locale(body: Body, known: Users) -> str | None:
     asked, user = body.get("locale"), known.get(body.get("user_id") or "")
     try:
-        return locale(asked) if isinstance(asked, str) else user and user.locale
+        if isinstance(asked, str):
+            return locale(asked)
     except ValueError:
         return None  # which the channel's check will name
+    return user.locale if user else None
 
 
 def _data(body: Body) -> Mapping[str, Any]:

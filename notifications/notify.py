@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from django.db import connection
 
@@ -64,8 +65,8 @@ def aims(
     for index, one in enumerate(recipients):
         user = known.get(one.user_id) if one.user_id is not None else None
         addresses = {**(user.addresses if user else {}), **one.addresses}
-        own = wanted or [channel for channel in possible if channel in addresses] or [None]
-        found += [Aim(index, name, addresses.get(name) if name else None) for name in own]
+        own = wanted or [channel for channel in possible if channel in addresses]
+        found += [Aim(index, name, addresses.get(name)) for name in own] or [Aim(index, None)]
     return found
 
 
@@ -90,7 +91,7 @@ def judged(
         for place, aim in enumerate(asked)
         if aim.channel and aim.address and aim.channel in categories
     ]
-    values = {"tenant": owner.tenant_id, "mode": owner.mode, "rows": json.dumps(rows)}
+    values: dict[str, Any] = {"tenant": owner.tenant_id, "mode": owner.mode, "rows": json.dumps(rows)}
     with connection.cursor() as cursor:
         cursor.execute(_ASK, values)
         reasons = [reason for (reason,) in cursor.fetchall()]

@@ -96,7 +96,7 @@ def _sorted(owner: Owner, asked: Notify) -> _Sorted:
 def _aimed(owner: Owner, asked: Notify, known: Mapping[str, Subscriber]) -> list[Aim]:
     texts = asked.texts()
     if asked.template is None:
-        categories = {name: asked.category or "transactional" for name in texts}
+        categories: dict[str, str] = dict.fromkeys(texts, asked.category or "transactional")
     else:
         templates = lookup(owner.tenant_id, asked.template)
         categories = {

@@ -1,0 +1,1 @@
+"""Templates: declared, versioned, and chosen and rendered for sends."""
