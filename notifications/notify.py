@@ -91,7 +91,11 @@ def judged(
         for place, aim in enumerate(asked)
         if aim.channel and aim.address and aim.channel in categories
     ]
-    values: dict[str, Any] = {"tenant": owner.tenant_id, "mode": owner.mode, "rows": json.dumps(rows)}
+    values: dict[str, Any] = {
+        "tenant": owner.tenant_id,
+        "mode": owner.mode,
+        "rows": json.dumps(rows),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_ASK, values)
         reasons = [reason for (reason,) in cursor.fetchall()]

@@ -97,15 +97,17 @@ class RequestEndpoint(OfRequests):
         own = self.rows.filter(request_id=row.pk)
         page = paginate(own, query, scope=(str(row.pk), "request"))
         shown = dict(zip((one.pk for one in page.rows), show_all(page.rows), strict=True))
-        return answer({
-            "id": request_id,
-            "template": row.template,
-            "strategy": row.strategy,
-            "metadata": row.metadata,
-            "created_at": rfc3339.show(row.created_at),
-            "counts": _counts(own),
-            **page.body(lambda one: shown[one.pk]),
-        })
+        return answer(
+            {
+                "id": request_id,
+                "template": row.template,
+                "strategy": row.strategy,
+                "metadata": row.metadata,
+                "created_at": rfc3339.show(row.created_at),
+                "counts": _counts(own),
+                **page.body(lambda one: shown[one.pk]),
+            }
+        )
 
 
 class CancelRequestEndpoint(OfRequests):
