@@ -119,10 +119,8 @@ class Notify(BaseModel):
     @classmethod
     def _of_the_channel_alone(cls, content: Any) -> Any:
         given = content.model_dump(exclude_none=True) if content else {}
-        if (
-            found := {name for text in given.values() for name in text}
-            & Request.model_fields.keys()
-        ):
+        own = {name for text in given.values() for name in text}
+        if found := own & {*Request.model_fields, "recipient"}:
             raise ValueError(f"must not have {', '.join(sorted(found))}: that is for all channels")
         return content
 
