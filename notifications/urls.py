@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from notifications.api.branding import BrandEndpoint, PartialEndpoint, PartialsEndpoint
 from notifications.api.dead_letters import (
     DeadLettersEndpoint,
     ReplayEndpoint,
@@ -27,6 +28,17 @@ from notifications.api.held import (
 )
 from notifications.api.notify import CancelRequestEndpoint, NotifyEndpoint, RequestEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
+from notifications.api.template_tries import PreviewEndpoint, SendTestEndpoint
+from notifications.api.templates import (
+    DiffEndpoint,
+    PublishEndpoint,
+    ResetEndpoint,
+    RollbackEndpoint,
+    TemplateEndpoint,
+    TemplatesEndpoint,
+    VersionEndpoint,
+    VersionsEndpoint,
+)
 from notifications.api.users import UserEndpoint, UsersBatchEndpoint, UsersEndpoint
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
@@ -103,4 +115,37 @@ urlpatterns = [
     path("users/<str:user_id>", UserEndpoint.as_view(), name="user"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
+    path("templates", TemplatesEndpoint.as_view(), name="templates"),
+    path("templates/reset", ResetEndpoint.as_view(), name="templates-reset"),
+    path("templates/<str:template_id>", TemplateEndpoint.as_view(), name="template"),
+    path(
+        "templates/<str:template_id>/versions",
+        VersionsEndpoint.as_view(),
+        name="template-versions",
+    ),
+    path(
+        "templates/<str:template_id>/versions/<str:number>",
+        VersionEndpoint.as_view(),
+        name="template-version",
+    ),
+    path(
+        "templates/<str:template_id>/publish", PublishEndpoint.as_view(), name="template-publish"
+    ),
+    path(
+        "templates/<str:template_id>/rollback",
+        RollbackEndpoint.as_view(),
+        name="template-rollback",
+    ),
+    path("templates/<str:template_id>/diff", DiffEndpoint.as_view(), name="template-diff"),
+    path(
+        "templates/<str:template_id>/preview", PreviewEndpoint.as_view(), name="template-preview"
+    ),
+    path(
+        "templates/<str:template_id>/send-test",
+        SendTestEndpoint.as_view(),
+        name="template-send-test",
+    ),
+    path("template-partials", PartialsEndpoint.as_view(), name="template-partials"),
+    path("template-partials/<str:name>", PartialEndpoint.as_view(), name="template-partial"),
+    path("brand", BrandEndpoint.as_view(), name="brand"),
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from hiram.lib.problems import FieldError
+from hiram.lib.problems import FieldError, pointer
 from notifications import rendering
 from notifications.catalog.lookup import Sendable
 from notifications.catalog.parsed import Parsed
@@ -19,6 +20,10 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     "sms": {"text": "body"},
 }
 """By channel, which part of a template is which field of the channel's request."""
+
+
+_NAME_CHARACTERS = 200
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,25 @@ def parts_for(
 
 def flawed(flaw: Flaw, locale: str) -> FieldError:
     """What came out instead of text, as a finding of the send."""
-    where = "/data" if flaw.code == "undefined_variable" else "/template"
-    line = f", line {flaw.line}" if flaw.line else ""
-    return FieldError(where, flaw.code, f"{flaw.detail.rstrip('.')} ({locale} {flaw.part}{line}).")
+    place = f" ({locale} {flaw.part}{f', line {flaw.line}' if flaw.line else ''})."
+    if flaw.code != "undefined_variable":
+        return FieldError("/template", flaw.code, flaw.detail.rstrip(".") + place)
+    name = flaw.detail[:_NAME_CHARACTERS]
+    steps = name.split(".") if _DOTTED.fullmatch(name) else []
+    # What the brand lacks no sender can give.
+    where = "/template" if steps[:1] == ["brand"] else pointer("data", *steps)
+    return FieldError(where, flaw.code, f"The variable {name} is not defined{place}")
+
+
+def at_template(errors: Iterable[FieldError], channel: str) -> list[FieldError]:
+    """Findings of the channel's request, those about what the template wrote at `/template`."""
+    written = {f"/{field}": field for field in FIELDS[channel].values()}
+    return [
+        FieldError("/template", e.code, f"The rendered {written[e.pointer]}: {e.detail}")
+        if e.pointer in written
+        else e
+        for e in errors
+    ]
 
 
 def fields_of(channel: str, parts: Mapping[str, str]) -> dict[str, str]:
@@ -114,4 +135,6 @@ def _tidy(parts: Mapping[str, str]) -> dict[str, str]:
     if "subject" in made:
         # One line, however the template is laid out and whatever a value holds.
         made["subject"] = " ".join(made["subject"].split())
+    if "text" in made:
+        made["text"] = made["text"].strip()
     return made

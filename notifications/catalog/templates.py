@@ -13,7 +13,7 @@ from hiram.lib import ids
 from hiram.lib.problems import Problem
 from notifications.catalog import working
 from notifications.catalog.text import Text
-from notifications.catalog.versions import check, locked
+from notifications.catalog.versions import SEEDED, check, draft, latest, locked
 from notifications.models import Template, TemplateVersion
 
 TEMPLATES_MOST = 5_000
@@ -24,6 +24,9 @@ def create(
 ) -> tuple[Template, TemplateVersion]:
     """A template with its first version, a draft. `fields` are slug, channel, name, category.
 
+    A system template of which the tenant has no version of its own becomes the tenant's: what was
+    seeded is sent until this version is published.
+
     Raises:
         Problem: 409 when the slug is taken on this channel, 422 for the text.
         rendering.Unavailable: the renderers are all busy.
@@ -31,26 +34,33 @@ def create(
     check(fields["channel"], text, working.surroundings(tenant_id))
     if Template.objects.filter(tenant_id=tenant_id).count() >= TEMPLATES_MOST:
         raise Problem("conflict", f"A tenant has at most {TEMPLATES_MOST} templates.")
-    template = Template(id=ids.new(), tenant_id=tenant_id, **fields)
-    version = TemplateVersion(
-        id=ids.new(),
-        tenant_id=tenant_id,
-        template=template,
-        number=1,
-        variables=text.variables,
-        default_locale=text.default_locale,
-        locales=text.locales,
-    )
     try:
         with transaction.atomic():
-            template.save(force_insert=True)
-            version.save(force_insert=True)
+            template = _made_or_taken_over(tenant_id, fields)
+            version = draft(template, text)
     except IntegrityError as error:
-        taken = f"There is a template {fields['slug']} for {fields['channel']} already."
-        raise Problem("conflict", taken) from error
+        raise _taken(fields) from error
     template.refresh_from_db()
     version.refresh_from_db()
     return template, version
+
+
+def _made_or_taken_over(tenant_id: UUID, fields: Mapping[str, Any]) -> Template:
+    known = Template.objects.filter(
+        tenant_id=tenant_id, slug=fields["slug"], channel=fields["channel"]
+    ).first()
+    if known is None:
+        return Template.objects.create(id=ids.new(), tenant_id=tenant_id, **fields)
+    row = locked(tenant_id, known.pk)
+    if row.system is None or latest(row).number != SEEDED:
+        raise _taken(fields)
+    Template.objects.filter(pk=row.pk).update(**fields, updated_at=Now())
+    return row
+
+
+def _taken(fields: Mapping[str, Any]) -> Problem:
+    taken = f"There is a template {fields['slug']} for {fields['channel']} already."
+    return Problem("conflict", taken)
 
 
 def change(template: Template, given: Mapping[str, Any]) -> Template:

@@ -20,6 +20,8 @@ from notifications.models import Template, TemplateVersion
 
 VERSIONS_MOST = 1_000
 ERRORS_MOST = 20
+SEEDED = 0
+"""The number of a system template's first version; the first of a tenant's own is 1."""
 
 _State = TemplateVersion.State
 

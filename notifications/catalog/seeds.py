@@ -1,0 +1,137 @@
+"""System templates: texts that come with Hiram, seeded for each tenant.
+
+The seeded text is version 0 of its template, so that the first version that a tenant writes
+itself is version 1, wherever it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from hiram.lib import ids
+from hiram.lib.problems import FieldError, Problem
+from notifications.catalog import working
+from notifications.catalog.files import Filed, read
+from notifications.catalog.versions import (
+    SEEDED,
+    draft,
+    locked,
+    published,
+    put,
+    text_of,
+)
+from notifications.catalog.working import Surroundings
+from notifications.models import Template, TemplateVersion
+
+FOLDER = Path(__file__).with_name("system")
+
+
+@cache
+def texts() -> tuple[Filed, ...]:
+    """Those that come with Hiram."""
+    return tuple(read(FOLDER))
+
+
+def seed(tenant_id: UUID) -> list[Template]:
+    """Make the system templates whose slug the tenant has not got on their channel; those made.
+
+    Raises:
+        rendering.Unavailable: the renderers are all busy.
+    """
+    known = set(Template.objects.filter(tenant_id=tenant_id).values_list("slug", "channel"))
+    missing = [text for text in texts() if (text.slug, text.channel) not in known]
+    if not missing:
+        return []
+    around = working.surroundings(tenant_id)
+    at = timezone.now()
+    made, versions = [], []
+    for text in missing:
+        template = Template(
+            id=ids.new(),
+            tenant_id=tenant_id,
+            slug=text.slug,
+            channel=text.channel,
+            name=text.name,
+            category=text.category,
+            system=text.slug,
+        )
+        made.append(template)
+        versions.append(
+            TemplateVersion(
+                id=ids.new(),
+                tenant_id=tenant_id,
+                template=template,
+                number=SEEDED,
+                state=TemplateVersion.State.PUBLISHED,
+                variables=text.text.variables,
+                default_locale=text.text.default_locale,
+                locales=text.text.locales,
+                worked=_worked(text, around),
+                published_at=at,
+            )
+        )
+    with transaction.atomic():
+        # Seeded twice at once, one of the two is refused by the slugs being unique.
+        Template.objects.bulk_create(made)
+        TemplateVersion.objects.bulk_create(versions)
+    return made
+
+
+def reset(tenant_id: UUID, slug: str | None) -> list[Template]:
+    """Publish the system's text again, of this slug or of all; the templates that have it now.
+
+    Without a slug the tenant's own templates are left alone, also those whose slug is one of the
+    system's.
+
+    Raises:
+        Problem: 422 for a slug that is none of the system's.
+        rendering.Unavailable: the renderers are all busy.
+    """
+    asked = [text for text in texts() if slug in (None, text.slug)]
+    if not asked:
+        names = ", ".join(sorted({text.slug for text in texts()}))
+        errors = [FieldError("/slug", "not_an_option", f"This must be one of {names}.")]
+        raise Problem("invalid", errors=errors)
+    around = working.surroundings(tenant_id)
+    seed(tenant_id)
+    done = []
+    for text in asked:
+        template = Template.objects.get(tenant_id=tenant_id, slug=text.slug, channel=text.channel)
+        if slug is not None or template.system is not None:
+            _bring_back(template, text, around)
+            done.append(template)
+    return done
+
+
+def _bring_back(template: Template, text: Filed, around: Surroundings) -> None:
+    worked = _worked(text, around)
+    with transaction.atomic():
+        row = locked(template.tenant_id, template.pk)
+        now = published(row)
+        if now is None or text_of(now) != text.text:
+            put(row, draft(row, text.text), worked)
+        Template.objects.filter(pk=row.pk).update(system=text.slug)
+
+
+def _worked(text: Filed, around: Surroundings) -> Mapping[str, Any]:
+    if not around.partials and not around.brand:
+        return _bare(text.folder)
+    worked = working.worked(text.text.locales, around)
+    # A tenant's broken layout must not keep the system's texts away.
+    return _bare(text.folder) if isinstance(worked, list) else worked
+
+
+@cache
+def _bare(folder: str) -> Mapping[str, Any]:
+    (text,) = (text for text in texts() if text.folder == folder)
+    worked = working.worked(text.text.locales, Surroundings())
+    if isinstance(worked, list):
+        raise RuntimeError(f"{folder}: {worked}")
+    return worked
