@@ -60,8 +60,6 @@ UPDATE notifications_outboxmessage o
 RETURNING {COLUMNS}
 """
 
-_FORGET = "DELETE FROM notifications_idempotencyrecord WHERE expires_at < now()"
-
 
 def abandon() -> int:
     """Mark attempts whose lease ended without an answer: something may have been sent."""
@@ -72,7 +70,7 @@ def abandon() -> int:
 
 def reconcile() -> dict[str, int]:
     """Repair owed notifications without an outbox row, expire what waits in paused lanes, and
-    forget old idempotency keys and receipts; how many of each. A repair is an alarm: it must never be needed.
+    forget old receipts; how many of each. A repair is an alarm: it must never be needed.
     """
     repaired = _repair()
     if repaired:
@@ -85,10 +83,7 @@ def reconcile() -> dict[str, int]:
     receivers.give_up()
     if unwoken := ordering.mend():
         logger.critical("ordering keys had no due notification; mended: %d", unwoken)
-    with connection.cursor() as cursor:
-        cursor.execute(_FORGET)
-        forgotten = int(cursor.rowcount) + forget()
-    return {"repaired": repaired, "expired": len(overdue), "forgotten": forgotten}
+    return {"repaired": repaired, "expired": len(overdue), "forgotten": forget()}
 
 
 def _repair() -> int:

@@ -26,11 +26,13 @@ from kombu.exceptions import KombuError
 
 from delivery import reconcile as reconciling
 from delivery.apply import BATCH, apply
+from delivery.aside import Aside
 from delivery.deliver import Delivery
 from delivery.relay import relay as look
 from delivery.shelves import drivers
 from delivery.wake import Listener, wake
 from hiram import telemetry
+from notifications.retention import Sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +74,8 @@ def delivery() -> Delivery:
 def relay(beat: bool = False) -> None:
     """Look once, and dispatch as many looks as are worth it and not already waiting.
 
-    Beat's tick also has applied what providers have reported: a task of its own would cost as much
-    again.
+    Beat's tick also has applied what providers have reported, and erased what was kept for long
+    enough: a task of its own would cost as much again.
     """
     if beat:
         cache.set(BEAT_KEY, time.time(), timeout=None)
@@ -85,52 +87,23 @@ def relay(beat: bool = False) -> None:
             wake()
         if beat:
             _receipts.ask()
+            _sweeping.ask()
     except (DatabaseError, InterfaceError) as error:
         # The next tick looks again.
         logger.warning("cannot look: %s", type(error).__name__)
         connection.close()
 
 
-class Receipts:
-    """Applies receipts from a thread of the relay's, so that they keep it from no look.
-
-    After each batch it rests as long as that took: a storm of them leaves the processors to those
-    who take them in.
-    """
+class Receipts(Aside):
+    """Applies receipts: a storm of them leaves the processors to those who take them in."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
-        self._rest = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def ask(self) -> None:
-        """Have applied what is due. Returns at once."""
-        self._asked.set()
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while self._asked.wait():
-            self._asked.clear()
-            close_old_connections()
-            try:
-                self._apply()
-            except (DatabaseError, InterfaceError) as error:
-                # What was not applied is still due.
-                logger.warning("cannot apply receipts: %s", type(error).__name__)
-                connection.close()
-
-    def _apply(self) -> None:
-        began = time.monotonic()
-        while apply() == BATCH:
-            self._rest.wait(time.monotonic() - began)
-            began = time.monotonic()
+        """At first use."""
+        super().__init__("receipts", lambda: apply() == BATCH)
 
 
 _receipts = Receipts()
+_sweeping = Aside("retention", Sweeper().step)
 
 
 def dispatch(looks: int) -> None:
@@ -222,6 +195,7 @@ def sweep() -> None:
     _watched.looked()
     look()
     _receipts.ask()
+    _sweeping.ask()
     reconciling.abandon()
 
 

@@ -125,6 +125,12 @@ LEASE_SECONDS = env.integer(
 TTL_SECONDS = env.integer(
     "HIRAM_TTL_SECONDS", 259_200, least=60, about="how long an undelivered notification is tried"
 )
+RETAIN_SECONDS = env.integer(
+    "HIRAM_RETAIN_SECONDS",
+    2_592_000,
+    least=0,
+    about="how long bodies are kept after their end, unless the tenant decides; 0: not at all",
+)
 IDEMPOTENCY_SECONDS = 86_400
 ATTACHMENTS = env.flag("HIRAM_ATTACHMENTS", True, about="whether e-mails may have attachments")
 SIMULATOR_URL = env.text("HIRAM_SIMULATOR_URL", about="the simulator's HTTP address, if it runs")

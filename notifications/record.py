@@ -168,5 +168,6 @@ def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict
         "next_attempt_at": rfc3339.show_if(next_attempt_at),
         "sent_at": rfc3339.show_if(row.sent_at),
         "delivered_at": rfc3339.show_if(row.delivered_at),
+        "body_erased_at": rfc3339.show_if(row.body_erased_at),
         "attempts": [show_attempt(attempt) for attempt in attempts],
     }

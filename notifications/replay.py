@@ -39,7 +39,7 @@ WITH x AS MATERIALIZED (
     FROM unnest(%(found)s::uuid[], %(events)s::uuid[], %(lanes)s::uuid[], %(ranks)s::smallint[])
          AS x(id, event_id, lane_id, rank)
     JOIN notifications_notification n USING (id)
-   WHERE n.status = 'failed'
+   WHERE n.status = 'failed' AND n.body_erased_at IS NULL
 ), notification AS (
   UPDATE notifications_notification n
      SET status = 'accepted', reason = NULL, settled_at = NULL, generation = n.generation + 1,
@@ -81,7 +81,8 @@ def replay(
     begun: int = 0,
     replay_id: UUID | None = None,
 ) -> list[UUID]:
-    """Owe these notifications again, those of them that are dead-lettered; which these were.
+    """Owe these notifications again, those of them that are dead-lettered and have a body; which
+    these were.
 
     Each is due `pause_seconds` after the one before it; `begun` have been replayed before these.
     `replay_id` names what they are a part of, for `progress`. All in one transaction. A provider that knows keys of idempotency is given a new one, since

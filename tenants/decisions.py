@@ -19,6 +19,9 @@ from tenants.policy import DEFAULTS, MissedRun, OnUnknown, Policy, policy, show
 
 STEPS_MOST = 30
 LONGEST_SECONDS = 7 * 86_400
+RETAINED_SECONDS = 10 * 365 * 86_400
+OPTIONAL = ("marketing",)
+"""Categories that are sent to nobody who does not want them, whatever a tenant decides."""
 
 FIELDS = tuple(show(Policy()))
 
@@ -53,6 +56,14 @@ class PolicyChange(BaseModel):
     send_within_seconds: Seconds | None = Field(
         None, description="How late is not too late, for `missed_run: send_within_seconds`."
     )
+    retain_seconds: Annotated[int, Field(ge=0, le=RETAINED_SECONDS)] | None = Field(
+        None,
+        description="How long bodies are kept after the notification's end; 0: not at all, as for"
+        " one-time passwords. Also of what has been accepted before.",
+    )
+    required: bool | None = Field(
+        None, description="Whether nobody can opt out; not for marketing."
+    )
 
 
 class ShownPolicy(BaseModel):
@@ -64,6 +75,8 @@ class ShownPolicy(BaseModel):
     on_unknown: OnUnknown
     missed_run: MissedRun
     send_within_seconds: int | None
+    retain_seconds: int
+    required: bool
     decided: list[str]
 
     @classmethod
@@ -71,6 +84,8 @@ class ShownPolicy(BaseModel):
         """From the tenant's decisions."""
         rules = show(policy(category, decided))
         rules["ttl_seconds"] = rules["ttl_seconds"] or settings.TTL_SECONDS
+        if rules["retain_seconds"] is None:
+            rules["retain_seconds"] = settings.RETAIN_SECONDS
         own = sorted(name for name, value in decided.items() if value is not None)
         return cls(category=category, **rules, decided=own)
 
@@ -98,16 +113,24 @@ def decide(tenant_id: UUID, category: str, given: PolicyChange) -> ShownPolicy:
         is_within = decided["missed_run"] == MissedRun.SEND_WITHIN_SECONDS
         if not is_within and "send_within_seconds" not in changes:
             decided["send_within_seconds"] = None
-        _check(decided)
-        CategoryPolicy.objects.filter(pk=row.pk).update(**decided)
+        # The column knows no third way: what is not required is not decided.
+        decided["required"] = decided["required"] or None
+        _check(category, decided)
+        CategoryPolicy.objects.filter(pk=row.pk).update(
+            **decided | {"required": decided["required"] is True}
+        )
     return ShownPolicy.of(category, decided)
 
 
 def _decided(row: CategoryPolicy | None) -> dict[str, Any]:
-    return {name: row and getattr(row, name) for name in FIELDS}
+    decided = {name: row and getattr(row, name) for name in FIELDS}
+    return decided | {"required": decided["required"] or None}
 
 
-def _check(decided: Mapping[str, Any]) -> None:
+def _check(category: str, decided: Mapping[str, Any]) -> None:
+    if decided["required"] and category in OPTIONAL:
+        text = f"Who does not want {category} gets none: it cannot be required."
+        raise Problem("invalid", errors=[FieldError("/required", "invalid", text)])
     within = decided["send_within_seconds"]
     if decided["missed_run"] == MissedRun.SEND_WITHIN_SECONDS:
         if within is None:

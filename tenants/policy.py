@@ -43,8 +43,8 @@ class MissedRun(StrEnum):
 class Policy:
     """The rules of one category, or of another thing that is owed.
 
-    `ttl_seconds` is None where the installation's default holds; `tries_most` where it is tried
-    until it expires.
+    `ttl_seconds` and `retain_seconds` are None where the installation's default holds; `tries_most`
+    where it is tried until it expires. Nobody can opt out of what is `required`.
     """
 
     retry_steps_seconds: tuple[int, ...] = RETRY_STEPS_SECONDS
@@ -52,6 +52,8 @@ class Policy:
     on_unknown: OnUnknown = OnUnknown.RETRY
     missed_run: MissedRun = MissedRun.SEND
     send_within_seconds: int | None = None
+    retain_seconds: int | None = None
+    required: bool = False
     tries_most: int | None = None
 
     def misses(self, late_seconds: float) -> bool:

@@ -22,6 +22,7 @@ EXPLAINED: dict[str, tuple[int, str, str]] = {
     "conflict": (409, "The state does not allow this", "The detail says what stands against it."),
     "not_dead_lettered": (409, "It has not failed", "Only what ended `failed` can be replayed. Its status says where it is."),
     "already_replayed": (409, "It was replayed already", "It is owed again, or has ended otherwise since. Its status says where it is."),
+    "body_erased": (409, "Its body has been erased", "It was kept for as long as its category's `retain_seconds` says. There is nothing left to send: send a new notification."),
     "not_held": (409, "It is not held", "Only what is `held` and has time left can be released, and only what is held dropped. Its status says where it is."),
     "idempotency-in-progress": (409, "The same Idempotency-Key is being worked on", "Try again after the seconds in Retry-After: the answer will be the first request's."),
     "too-large": (413, "The request is too large", "The detail says the limit."),

@@ -22,6 +22,7 @@ from notifications.api.filters import filtered
 from notifications.models import Attempt, Content, DeadLetter, Notification
 from notifications.record import show_attempt
 from notifications.replay import REPLAYED_MOST, ahead_seconds, progress, replay
+from notifications.states import State
 
 LAST_ATTEMPTS = 5
 UNKNOWN = FieldError(
@@ -56,7 +57,8 @@ class ReplayManyEndpoint(OfCaller):
         given = asked.model_dump(exclude_none=True, exclude=options)
         replay_id = self._part_of(asked.replay_id)
         try:
-            letters = open_letters(self.rows, self.caller.tenant_id, given)
+            with_body = self.rows.filter(body_erased_at=None)
+            letters = open_letters(with_body, self.caller.tenant_id, given)
         except Problem as error:
             raise Problem("invalid", errors=error.errors) from error
         matched = letters.count()
@@ -121,6 +123,9 @@ class ReplayEndpoint(OfCaller):
         read_parameters(request)
         row = self.find(notification_id)
         if not replay([row.pk]):
+            row.refresh_from_db()
+            if row.status == State.FAILED and row.body_erased_at:
+                raise Problem("body_erased")
             was = DeadLetter.objects.filter(tenant_id=row.tenant_id, notification_id=row.pk)
             raise Problem("already_replayed" if was.exists() else "not_dead_lettered")
         body = {"id": notification_id, "status": "accepted"}
@@ -161,10 +166,16 @@ def show_letters(letters: Any) -> list[dict[str, Any]]:
             "recipient": rows[letter.notification_id].recipient,
             "category": rows[letter.notification_id].category,
             "metadata": rows[letter.notification_id].metadata,
-            "payload": payloads.get(rows[letter.notification_id].content_id),
+            "payload": _payload(rows[letter.notification_id], payloads),
+            "body_erased_at": rfc3339.show_if(rows[letter.notification_id].body_erased_at),
             "attempts": [show_attempt(a) for a in attempts[letter.notification_id]][
                 -LAST_ATTEMPTS:
             ],
         }
         for letter in letters
     ]
+
+
+def _payload(row: Notification, payloads: dict[UUID, Any]) -> Any:
+    # Another notification may have kept the same for longer.
+    return None if row.body_erased_at else payloads.get(row.content_id)

@@ -134,6 +134,9 @@ class NotificationRecord(BaseModel):
     next_attempt_at: Moment | None
     sent_at: Moment | None
     delivered_at: Moment | None
+    body_erased_at: Moment | None = Field(
+        description="When its subject and body were erased, having been kept for long enough."
+    )
     attempts: list[AttemptRecord]
 
 
@@ -181,7 +184,10 @@ class DeadLetterRecord(BaseModel):
     recipient: str
     category: Category
     metadata: dict[str, str]
-    payload: dict[str, Any] | None = Field(description="As the channel wrote it for the driver.")
+    payload: dict[str, Any] | None = Field(
+        description="As the channel wrote it for the driver; null once it is erased."
+    )
+    body_erased_at: Moment | None = Field(description="Since then it cannot be replayed.")
     attempts: list[AttemptRecord]
 
 

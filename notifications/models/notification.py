@@ -73,6 +73,7 @@ class Notification(HotTenantRow):
     sent_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    body_erased_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
@@ -123,6 +124,19 @@ class Notification(HotTenantRow):
                 "created_at",
                 condition=models.Q(user_id__isnull=False),
                 name="notification_user",
+            ),
+            # What has a body and will lose it, and who else has the same; see `retention`.
+            models.Index(
+                "tenant",
+                "category",
+                "settled_at",
+                condition=models.Q(settled_at__isnull=False, body_erased_at=None),
+                name="notification_retained",
+            ),
+            models.Index(
+                "content_id",
+                condition=models.Q(body_erased_at=None) & ~models.Q(content_id=models.F("id")),
+                name="notification_shares",
             ),
         ]
 

@@ -148,6 +148,11 @@ class Attempt(HotTenantRow):
         indexes = [
             models.Index("subject_id", "fence", name="attempt_by_subject"),
             models.Index("started_at", condition=models.Q(outcome="started"), name="attempt_open"),
+            models.Index(
+                "started_at",
+                condition=models.Q(response__isnull=False),
+                name="attempt_with_response",
+            ),
             # How receipts find it: the vendor's own name of the message.
             models.Index(
                 "provider_id",

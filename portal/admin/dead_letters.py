@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from notifications.models import DeadLetter, Notification
 from portal.access import BUILDERS, EVERYBODY
 from portal.admin.columns import column, moment, way
-from portal.admin.deciding import REPLAY, DecidingAdmin
+from portal.admin.deciding import REPLAY, DecidingAdmin, Verb
 from portal.admin.feed import CategoryFilter, ChannelFilter, Feed, ModeFilter, OneOf, PeriodFilter
 from portal.admin.site import site
 from portal.queries.letters import open_letters
@@ -111,6 +111,11 @@ class DeadLetterAdmin(DecidingAdmin):
         """With a box to choose it by for those who may replay."""
         boxes = ["box"] if self.may(request, REPLAY.name) else []
         return [*boxes, *super().get_list_display(request)]
+
+    def decidable(self, request: HttpRequest, verb: Verb) -> QuerySet[Any]:
+        """Of those that still have a body."""
+        kept = Notification.objects.filter(pk=OuterRef("notification_id"), body_erased_at=None)
+        return super().decidable(request, verb).filter(Exists(kept))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with what can be done with what it shows."""

@@ -62,7 +62,7 @@ REPLAY = Verb(
     "replay", "Replay", "replayed",
     "What is replayed is owed again: it is tried anew, with its whole time to live.",
     "Replayed: it is owed again.",
-    "Nothing was done: it has not failed, or was replayed already.",
+    "Nothing was done: it has not failed, was replayed already, or its body is erased.",
     replay, frozenset({State.FAILED}), is_paced=True,
 )  # fmt: skip
 RELEASE = Verb(

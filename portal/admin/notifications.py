@@ -191,7 +191,7 @@ class NotificationAdmin(DecidingAdmin):
 
 def _fits(row: Notification, verb: Verb) -> bool:
     """Whether its state lets this be done to it, as far as can be seen now."""
-    if row.status not in verb.states:
+    if row.status not in verb.states or (verb is REPLAY and row.body_erased_at):
         return False
     called = Attempt.objects.filter(subject_id=row.pk, outcome__in=MAY_HAVE_LEFT)
     return verb is not CANCEL or not called.exists()

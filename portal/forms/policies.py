@@ -39,6 +39,25 @@ class Steps(forms.CharField):
         return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
+class YesOrDefault(forms.TypedChoiceField):
+    """What is so, or as by default."""
+
+    def __init__(self, **about: Any) -> None:
+        """Never needed: not to decide is a decision."""
+        super().__init__(
+            choices=[("", "default"), ("yes", "yes")],
+            coerce=lambda text: text == "yes",
+            empty_value=None,
+            required=False,
+            widget=UnfoldAdminSelectWidget,
+            **about,
+        )
+
+    def prepare_value(self, value: Any) -> Any:
+        """In words."""
+        return ("no", "yes")[value] if isinstance(value, bool) else value
+
+
 def _one_of(kind: type[OnUnknown] | type[MissedRun], label: str, about: str) -> forms.ChoiceField:
     choices = [("", "default"), *((one.value, one.value) for one in kind)]
     return forms.ChoiceField(
@@ -72,6 +91,10 @@ class PolicyForm(forms.Form):
     send_within_seconds = _seconds(
         "Still sent within", "In seconds, and only with send_within_seconds."
     )
+    retain_seconds = _seconds(
+        "Bodies kept", "In seconds after the end; 0 erases them right after delivery."
+    )
+    required = YesOrDefault(label="Required", help_text="Nobody can opt out; not for marketing.")
 
     def __init__(self, shown: ShownPolicy, data: Any = None) -> None:
         """For the rules that hold now."""

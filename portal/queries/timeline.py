@@ -128,7 +128,9 @@ def _detail(name: str, value: Any) -> tuple[str, str]:
 
 
 def content_of(notification: Notification) -> dict[str, Any] | None:
-    """Bodies, and attachments without their bytes; None when it was deleted."""
+    """Bodies, and attachments without their bytes; None when it was erased."""
+    if notification.body_erased_at:
+        return None
     found = Content.objects.filter(
         pk=notification.content_id, tenant_id=notification.tenant_id
     ).first()

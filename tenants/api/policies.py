@@ -81,6 +81,7 @@ class PolicyEndpoint(TenantEndpoint):
         responses={200: ShownPolicy},
         examples=[
             OpenApiExample("Hold what may be doubled", {"on_unknown": "hold"}, request_only=True),
+            OpenApiExample("Keep no one-time passwords", {"retain_seconds": 0}, request_only=True),
             OpenApiExample(
                 "Too late after an hour",
                 {"missed_run": "send_within_seconds", "send_within_seconds": 3600},

@@ -37,6 +37,13 @@ class CategoryPolicy(TenantRow):
                 name="category_policy_within",
             ),
         ]
+        indexes = [
+            models.Index(
+                "retain_seconds",
+                condition=models.Q(retain_seconds__isnull=False),
+                name="category_policy_retains",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.category

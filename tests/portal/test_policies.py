@@ -67,6 +67,8 @@ def test_everybody_sees_what_holds_and_whose_it_is(
         "After a lost answer": ("retry", "decided"),
         "After a missed time": ("send", "default"),
         "Still sent within": ("—", "default"),
+        "Bodies kept": (str(settings.RETAIN_SECONDS), "default"),
+        "Required": ("no", "default"),
     }
     assert ("<form" in section) == (who != "viewer")
     assert "77777" not in section
@@ -102,9 +104,10 @@ def test_what_is_emptied_is_as_by_default(people: People, ours: World) -> None:
         on_unknown="verify",
         missed_run="send_within_seconds",
         send_within_seconds="5",
+        retain_seconds="0",
     )
     people["owner"].post(_url(ours), everything)
-    assert len(_stored(ours).decided) == 5
+    assert len(_stored(ours).decided) == 6
     people["owner"].post(_url(ours), _form())
     assert _stored(ours) == ShownPolicy.of("marketing", {})
 
@@ -122,6 +125,10 @@ def test_what_is_emptied_is_as_by_default(people: People, ours: World) -> None:
         ({"ttl_seconds": "99999999999999999999"}, [f"This must be at most {settings.TTL_SECONDS}."]),
         ({"ttl_seconds": "x"}, ["Enter a whole number."]),
         ({"on_unknown": "pray"}, ["Select a valid choice. pray is not one of the available choices."]),
+        ({"retain_seconds": "-1"}, ["This must be at least 0."]),
+        ({"retain_seconds": "315360001"}, ["This must be at most 315360000."]),
+        ({"required": "yes"}, ["Who does not want marketing gets none: it cannot be required."]),
+        ({"required": "no"}, ["Select a valid choice. no is not one of the available choices."]),
         ({"missed_run": "send_within_seconds"}, ["This is needed with missed_run send_within_seconds."]),
         ({"missed_run": "drop", "send_within_seconds": "5"}, ["This is only for missed_run send_within_seconds."]),
         ({"ttl_seconds": "0", "send_within_seconds": "-1"}, ["This must be at least 1."] * 2),
@@ -148,6 +155,18 @@ def test_of_an_unknown_category_nothing_is_made(
     answer = people["owner"].post(_url(ours), _form(category, ttl_seconds="60"))
     assert answer.status_code == 200
     assert CategoryPolicy.objects.count() == 0
+
+
+def test_zero_and_yes_are_kept_as_they_are(people: People, ours: World) -> None:
+    everything = _form("transactional", retain_seconds="0", required="yes")
+    people["owner"].post(_url(ours), everything)
+    now = _stored(ours, "transactional")
+    assert (now.retain_seconds, now.required) == (0, True)
+    section = _section(people["owner"], ours, "transactional")
+    assert _holds(section)["Bodies kept"] == ("0", "decided")
+    assert _holds(section)["Required"] == ("yes", "decided")
+    assert 'value="0"' in section
+    assert '<option value="yes" selected>' in section
 
 
 def test_looking_makes_nothing(people: People, ours: World) -> None:

@@ -18,6 +18,8 @@ DEFAULT = {
     "on_unknown": "retry",
     "missed_run": "send",
     "send_within_seconds": None,
+    "retain_seconds": 30 * 86_400,
+    "required": False,
     "decided": [],
 }
 
@@ -53,6 +55,30 @@ def test_what_is_decided_holds_and_null_takes_it_back(ours: Caller) -> None:
     said = change(ours, on_unknown=None, retry_steps_seconds=None)
     assert said.body == DEFAULT
     assert change(ours).body == DEFAULT
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 10 * 365 * 86_400])
+def test_how_long_bodies_are_kept(ours: Caller, seconds: int) -> None:
+    said = change(ours, retain_seconds=seconds)
+    assert said.body == DEFAULT | {"retain_seconds": seconds, "decided": ["retain_seconds"]}
+    assert ours.get("/v1/policies/transactional").body == said.body
+    assert change(ours, retain_seconds=None).body == DEFAULT
+
+
+def test_what_is_required_and_what_cannot_be(ours: Caller) -> None:
+    said = change(ours, required=True)
+    assert said.body == DEFAULT | {"required": True, "decided": ["required"]}
+    assert change(ours, ttl_seconds=600).body["required"], "what is left out stays"
+    assert CategoryPolicy.objects.get().required
+    assert change(ours, ttl_seconds=None, required=False).body == DEFAULT
+    change(ours, required=True)
+    assert change(ours, required=None).body == DEFAULT
+    assert not CategoryPolicy.objects.get().required
+    said = change(ours, "marketing", required=True)
+    assert said.status == 422
+    assert said.errors == [("/required", "invalid")]
+    assert change(ours, "marketing", required=False).status == 200
+    assert change(ours, "operational", required=True).body["required"]
 
 
 def test_a_missed_run_and_its_seconds_belong_together(ours: Caller) -> None:
@@ -94,6 +120,12 @@ def test_a_missed_run_and_its_seconds_belong_together(ours: Caller) -> None:
         ({"on_unknown": "sometimes"}, "/on_unknown"),
         ({"on_unknown": 1}, "/on_unknown"),
         ({"missed_run": "later"}, "/missed_run"),
+        ({"retain_seconds": -1}, "/retain_seconds"),
+        ({"retain_seconds": 10 * 365 * 86_400 + 1}, "/retain_seconds"),
+        ({"retain_seconds": 0.0}, "/retain_seconds"),
+        ({"retain_seconds": "0"}, "/retain_seconds"),
+        ({"required": 1}, "/required"),
+        ({"required": "true"}, "/required"),
         ({"ttl": 600}, "/ttl"),
         ({"category": "marketing"}, "/category"),
         ({"tenant_id": "tnt_1"}, "/tenant_id"),

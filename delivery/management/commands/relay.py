@@ -17,6 +17,7 @@ from delivery.apply import apply
 from delivery.deliver import Delivery
 from delivery.relay import relay
 from hiram import telemetry
+from notifications.retention import Sweeper
 
 
 class Command(BaseCommand):
@@ -41,13 +42,14 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         telemetry.start("relay")
         delivery = Delivery(settings.SLOTS)
-        upkept = 0.0
+        sweeper, upkept = Sweeper(), 0.0
         while not stop.is_set():
             try:
                 relay()
                 while apply():
                     pass
                 delivery.run(seconds=60, stopping=stop.is_set)
+                sweeper.run(seconds=1)
                 if time.monotonic() - upkept > 30:
                     upkept = time.monotonic()
                     reconcile.abandon()

@@ -64,7 +64,9 @@ class Command(Base):
 
 def _letters(tenant_id: UUID, options: dict[str, Any]) -> QuerySet[DeadLetter]:
     asked = {name: options[name] for name in ("mode", "channel", "category") if options[name]}
-    row = Notification.objects.filter(tenant_id=tenant_id, pk=OuterRef("notification_id"), **asked)
+    row = Notification.objects.filter(
+        tenant_id=tenant_id, pk=OuterRef("notification_id"), body_erased_at=None, **asked
+    )
     letters = DeadLetter.objects.filter(Exists(row), tenant_id=tenant_id, closed_at=None)
     return letters.filter(reason=options["reason"]) if options["reason"] else letters
 
