@@ -73,15 +73,16 @@ def _place(driver: Driver, name: str) -> str:
 
 
 def with_sender(message: Message, opened: Account) -> Message:
-    """The message with the account's own sender where it names none, and that sender's name; with
-    an address of its own for bounces, where the account has a domain for them."""
+    """The message with the account's own sender where it names none, and that sender's name unless
+    it has one; with an address of its own for bounces, where the account has a domain for them."""
     own = getattr(opened.settings, "from_email", "") or getattr(opened.settings, "from_number", "")
     named = message.sender in ("", own)
     domain = getattr(opened.settings, "return_domain", "")
     return dataclasses.replace(
         message,
         sender=message.sender or own,
-        sender_name=getattr(opened.settings, "from_name", "") if named else "",
+        sender_name=message.sender_name
+        or (getattr(opened.settings, "from_name", "") if named else ""),
         return_path=return_path(message.attempt_id, domain) if domain else "",
     )
 

@@ -199,7 +199,8 @@ class AnymailDriver(AnymailReceipts, HttpDriver):
 
     def headers(self, opened: Any, message: Message, sender: str) -> dict[str, str]:
         """The tenant's headers, and of our own those which the vendor takes. Raises Unsendable."""
-        for value in (message.subject, *message.headers, *message.headers.values()):
+        values = (message.subject, message.sender_name, *message.headers)
+        for value in (*values, *message.headers.values()):
             if "\n" in value or "\r" in value:
                 raise Unsendable("a header has a line break in it")
         domain = sender.rpartition("@")[2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
@@ -26,6 +26,7 @@ class Standing(StrEnum):
     FAILING = "failing"
     SLOW = "slow"
     PAUSED = "paused"
+    DISABLED = "disabled"
 
 
 ABLE = (Standing.USABLE, Standing.HALF_OPEN)
@@ -34,6 +35,7 @@ ABLE = (Standing.USABLE, Standing.HALF_OPEN)
 class Reason(StrEnum):
     """Why a message went through this provider; `route.reason` of an attempt."""
 
+    SCOPED = "scoped"
     ONLY_PROVIDER = "only_provider"
     PRIMARY = "primary"
     WEIGHTED = "weighted"
@@ -46,12 +48,14 @@ class Reason(StrEnum):
 
 
 REFUSED, LIMITED, UNREADABLE = "refused", "limited", "unreadable"
+DELETED, SENDER_NOT_ALLOWED = "deleted", "sender_not_allowed"
 """Why a provider was passed over, besides its standing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A provider that may carry the message. A lower `priority` comes first."""
+    """A provider that may carry the message. A lower `priority` comes first; before all the one
+    that is chosen for the message's user, organisation or app."""
 
     id: UUID
     name: str
@@ -59,6 +63,11 @@ class Candidate:
     weight: int
     share: int
     standing: Standing
+    is_scoped: bool = False
+
+    def scoped(self) -> Candidate:
+        """The same as the chosen one: no priority comes before it, none takes a share of it."""
+        return replace(self, is_scoped=True, priority=-1, share=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,8 @@ def _reason(
         return Reason.AFTER_UNKNOWN
     if chosen.standing is Standing.HALF_OPEN:
         return Reason.PROBE
+    if chosen.is_scoped:
+        return Reason.SCOPED
     if len(candidates) == 1:
         return Reason.ONLY_PROVIDER
     if passed_over:

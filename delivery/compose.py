@@ -39,7 +39,8 @@ SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.categ
                           'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
                           'send_within_seconds', p.send_within_seconds)::text,
        (SELECT jsonb_agg(jsonb_build_array(a.outcome, a.provider_id, a.fence) ORDER BY a.number)
-          FROM notifications_attempt a WHERE a.subject_id = n.id)::text
+          FROM notifications_attempt a WHERE a.subject_id = n.id)::text,
+       n.chosen_provider_id, n.sender_scope
   FROM notifications_notification n
   JOIN notifications_content c ON c.id = n.content_id
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
@@ -118,7 +119,7 @@ def _messages(claims: Sequence[Claim]) -> list[Work | Stuck]:
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [[c.id for c in claims]])
         rows = {row[0]: row[1:] for row in cursor.fetchall()}
-    routes = Routes(c.tenant_id for c in claims)
+    routes = Routes((c.tenant_id for c in claims), {row[12] for row in rows.values() if row[12]})
     # Where a provider takes only some of them, the more urgent ones are these.
     urgent = sorted(claims, key=attrgetter("rank"))
     composed = [_compose(c, rows.get(c.id), routes) for c in urgent]
@@ -150,7 +151,7 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
         return Stuck(claim, "content_gone", Fate.FAIL)
     mode, channel, recipient, generation, created_at, category, late, lifetime = row[:8]
-    payload, decided, attempts = (json.loads(text or "[]") for text in row[9:])
+    payload, decided, attempts = (json.loads(text or "[]") for text in row[9:12])
     if row[8]:
         return _suppressed(claim, row[8], attempts)
     rules = policy(category, decided)
@@ -180,10 +181,11 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
             return Stuck(claim, "unknown", Fate.HOLD)
         asks_first = True
     else:
-        found = _way(claim, mode, message, past, routes)
+        found = _way(claim, mode, message, past, routes, scoped=row[12])
         if isinstance(found, NoWay):
             return _stuck(claim, found)
         way = found
+    way = way and replace(way, scope=row[13])
     shadow = way is None or (mode != "live" and way.route.provider_id is not None)
     composed = with_sender(message, way.route.account) if way else message
     return Sending(
@@ -214,12 +216,12 @@ def _past(attempts: list[tuple[str, str | None, int]], released_fence: int) -> P
 
 
 def _way(
-    claim: Claim, mode: str, message: Message, past: Past, routes: Routes
+    claim: Claim, mode: str, message: Message, past: Past, routes: Routes, scoped: UUID | None
 ) -> Way | NoWay | None:
     """Live goes to a provider; test to the simulator; what has neither goes nowhere, in shadow."""
-    if mode == "test" and (sandbox := simulator(message.channel)):
+    if mode == "test" and (sandbox := simulator(message.channel, message.sender)):
         return Way(sandbox, Reason.SIMULATOR)
-    way = routes.choose(claim.tenant_id, message.channel, message.sender, past)
+    way = routes.choose(claim.tenant_id, message.channel, message.sender, past, scoped)
     if mode != "live" and isinstance(way, NoWay):
         return None
     return way
@@ -227,7 +229,7 @@ def _way(
 
 def _asked(claim: Claim, mode: str, message: Message, past: Past, routes: Routes) -> Way | None:
     """The way to the provider that may have it, if that can be asked."""
-    if mode == "test" and (sandbox := simulator(message.channel)):
+    if mode == "test" and (sandbox := simulator(message.channel, message.sender)):
         way: Way | None = Way(sandbox, Reason.SIMULATOR)
     else:
         way = routes.back(claim.tenant_id, past.doubtful)

@@ -74,12 +74,14 @@ ON CONFLICT (provider_id) DO UPDATE
 """
 
 
-def simulator(channel: str) -> Route | None:
-    """The route of test notifications: the simulator, where it runs and speaks this channel."""
+def simulator(channel: str, sender: str = "") -> Route | None:
+    """The route of test notifications: the simulator, where it runs and speaks this channel. It
+    takes any `sender`."""
     if channel == "email" and settings.SIMULATOR_SMTP:
         host, _, port = settings.SIMULATOR_SMTP.rpartition(":")
         fields = {"host": host, "port": int(port), "security": "none", "username": ""}
-        return _sandbox("smtp", fields | {"from_email": "sandbox@simulator.test"}, {})
+        senders = {"from_email": "sandbox@simulator.test", "allowed_from": (sender,)}
+        return _sandbox("smtp", fields | senders, {})
     if channel == "sms" and settings.SIMULATOR_URL:
         url = f"{settings.SIMULATOR_URL}/twilio"
         fields = {"account_sid": "AC" + "0" * 32, "from_number": "+15005550006", "api_url": url}

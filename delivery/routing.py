@@ -17,6 +17,7 @@ from delivery.choice import Candidate, Past, Reason, Standing
 from delivery.limits import limits
 from delivery.route import Route, opened
 from delivery.shelves import drivers
+from hiram.lib import ids
 from tenants.models import Provider
 
 NO_PROVIDER = "no_provider"
@@ -31,17 +32,18 @@ ASIDE_SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A route and why it was chosen."""
+    """A route and why it was chosen. `scope` is whose sender config the message goes by."""
 
     route: Route
     reason: Reason
     passed_over: tuple[tuple[str, str], ...] = ()
     max_in_flight: int | None = None
+    scope: str | None = None
 
     def explained(self) -> dict[str, Any]:
         """As an attempt keeps it."""
         over = [{"provider": name, "reason": why} for name, why in self.passed_over]
-        return {"reason": self.reason, "passed_over": over}
+        return {"reason": self.reason, "scope": self.scope, "passed_over": over}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,15 @@ class NoWay:
     reason: str
     parks: bool = True
     seconds: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which provider a message's user, organisation or app has chosen, if it can be asked; else
+    who was passed over for it, and why."""
+
+    provider_id: UUID | None
+    passed_over: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,7 +86,8 @@ _PROVIDERS = """
 SELECT t.id, p.id, p.tenant_id, p.channel, p.driver, p.name, p.settings::text, p.sealed,
        p.updated_at, p.priority, p.weight, p.max_per_second, p.max_in_flight,
        coalesce(h.share, 100),
-       CASE WHEN h.paused_at IS NOT NULL THEN 'paused'
+       CASE WHEN NOT p.enabled THEN 'disabled'
+            WHEN h.paused_at IS NOT NULL THEN 'paused'
             WHEN h.open_until > now() THEN h.trouble
             WHEN h.open_until IS NULL THEN 'usable'
             WHEN h.probe_until > now() THEN 'probing'
@@ -87,7 +99,7 @@ SELECT t.id, p.id, p.tenant_id, p.channel, p.driver, p.name, p.settings::text, p
    SELECT * FROM tenants_provider s WHERE s.shared AND s.tenant_id <> t.id AND NOT EXISTS (
      SELECT FROM tenants_provider own WHERE own.tenant_id = t.id AND own.channel = s.channel)) p
   LEFT JOIN delivery_providerhealth h ON h.provider_id = p.id
- WHERE p.enabled
+ WHERE p.enabled OR p.id = ANY(%s)
  ORDER BY p.priority, p.created_at, p.id
 """
 
@@ -103,32 +115,56 @@ class Routes:
     """The providers that a batch of messages may go through, read once for the batch."""
 
     def __init__(
-        self, tenants: Iterable[UUID], chance: Callable[[], float] = random.random
+        self,
+        tenants: Iterable[UUID],
+        chosen: Iterable[UUID] = (),
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        """Read the providers of these tenants, their own or else the platform's."""
+        """Read the providers of these tenants, their own or else the platform's; those that are
+        `chosen` also where they are disabled, to say so."""
         self._chance = chance
         self._found: dict[UUID, list[Offer]] = {t: [] for t in tenants}
         with connection.cursor() as cursor:
-            cursor.execute(_PROVIDERS, [list(self._found)])
+            cursor.execute(_PROVIDERS, [list(self._found), list(chosen)])
             for for_tenant, *columns in cursor.fetchall():
                 self._found[for_tenant].append(_offer(columns))
 
-    def choose(self, tenant_id: UUID, channel: str, sender: str, past: Past) -> Way | NoWay:
-        """The way of one message; a probe or a token that it needs is taken."""
-        found = [o for o in self._found[tenant_id] if o.provider.channel == channel]
+    def choose(
+        self,
+        tenant_id: UUID,
+        channel: str,
+        sender: str,
+        past: Past,
+        scoped: UUID | None = None,
+    ) -> Way | NoWay:
+        """The way of one message, first of all through the `scoped` provider; a probe or a token
+        that it needs is taken."""
+        every = [o for o in self._found[tenant_id] if o.provider.channel == channel]
+        found = [o for o in every if o.candidate.standing is not Standing.DISABLED]
         if not found:
             return NoWay(NO_PROVIDER)
-        allowed = [o for o in found if not sender or o.provider.allows_sender(sender)]
+        allowed = [o for o in found if _allows(o, sender)]
+        wanted = next((o for o in every if o.provider.pk == scoped), None)
         if not allowed:
-            return NoWay(SENDER_NOT_ALLOWED, parks=False)
+            return _nobody_allows(wanted, sender)
+        return self._first_able(found, allowed, past, _out_of_question(scoped, wanted, allowed))
+
+    def _first_able(
+        self, found: list[Offer], allowed: list[Offer], past: Past, wish: Wish
+    ) -> Way | NoWay:
         wait = 0.0
-        passed_over: list[tuple[str, str]] = []
+        passed_over = list(wish.passed_over)
         offers = {o.candidate.id: o for o in allowed}
-        for chosen in choice.choices([o.candidate for o in allowed], past, self._chance):
+        candidates = [
+            o.candidate.scoped() if o.provider.pk == wish.provider_id else o.candidate
+            for o in allowed
+        ]
+        for chosen in choice.choices(candidates, past, self._chance):
             offer = offers[chosen.candidate.id]
             no = self._hindered(offer)
             if isinstance(no, Way):
-                reason = Reason.FAILOVER if passed_over else chosen.reason
+                is_back = chosen.reason is Reason.AFTER_UNKNOWN and not wait
+                reason = chosen.reason if is_back or not passed_over else Reason.FAILOVER
                 over = (*chosen.passed_over, *passed_over)
                 return replace(no, reason=reason, passed_over=over)
             wait = max(wait, no)
@@ -138,6 +174,8 @@ class Routes:
     def back(self, tenant_id: UUID, provider_id: UUID | None) -> Way | None:
         """The way to a provider that was called before, whatever its health."""
         for offer in self._found[tenant_id]:
+            if offer.candidate.standing is Standing.DISABLED:
+                continue
             if offer.provider.pk == provider_id and (route := opened(offer.provider)):
                 return Way(route, Reason.AFTER_UNKNOWN, (), offer.provider.max_in_flight)
         return None
@@ -175,6 +213,28 @@ class Routes:
             return NoWay(PROVIDER_LIMITED, seconds=wait)
         is_paused = all(o.candidate.standing is Standing.PAUSED for o in allowed)
         return NoWay(PROVIDER_PAUSED if is_paused else PROVIDER_FAILING)
+
+
+def _allows(offer: Offer, sender: str) -> bool:
+    return not sender or offer.provider.allows_sender(sender)
+
+
+def _nobody_allows(wanted: Offer | None, sender: str) -> NoWay:
+    """What is to go as a sender of one that is disabled waits: that may be enabled again."""
+    if wanted is not None and _allows(wanted, sender):
+        return NoWay(PROVIDER_PAUSED, parks=False, seconds=ASIDE_SECONDS)
+    return NoWay(SENDER_NOT_ALLOWED, parks=False)
+
+
+def _out_of_question(scoped: UUID | None, wanted: Offer | None, allowed: list[Offer]) -> Wish:
+    """The chosen provider, or why it is not even asked."""
+    if scoped is None or wanted in allowed:
+        return Wish(scoped)
+    if wanted is None:
+        return Wish(None, ((ids.show("prv", scoped), choice.DELETED),))
+    is_disabled = wanted.candidate.standing is Standing.DISABLED
+    why = str(Standing.DISABLED) if is_disabled else choice.SENDER_NOT_ALLOWED
+    return Wish(None, ((wanted.provider.name, why),))
 
 
 def _why_not(offer: Offer, wait: float) -> str:

@@ -154,6 +154,16 @@ OUTBOUND_HTTP = env.flag(
     about="whether tenant-given hosts may be spoken to without TLS",
 )
 
+VERIFIED_DOMAINS = env.flag(
+    "HIRAM_VERIFIED_DOMAINS",
+    False,
+    about="whether e-mail may only be from domains that its tenant has verified by a TXT record",
+)
+DNS_SERVERS = env.words(
+    "HIRAM_DNS_SERVERS",
+    about="name servers (address or address:port) for the look at a domain; unset: this machine's own",
+)
+
 # --- Django ----------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",

@@ -65,7 +65,7 @@ def show_attempt(attempt: Attempt) -> dict[str, Any]:
         "enhanced_code": attempt.enhanced_code,
         "error": attempt.error,
         "duration_ms": milliseconds(attempt.started_at, finished) if finished else None,
-        "route": attempt.route,
+        "route": attempt.route and {"scope": None, **attempt.route},
         "shadow": attempt.shadow,
         "payload_sha256": attempt.payload_sha256,
         "provider_message_id": attempt.provider_message_id,

@@ -32,7 +32,8 @@ _USED_AT_MOST_EVERY_SECONDS = 60
 
 _FIND = """
 SELECT k.id, k.tenant_id, k.name, k.mode, k.scopes, t.mode, t.name, t.limits,
-       k.last_used_at IS NULL OR k.last_used_at < now() - interval '60 seconds'
+       k.last_used_at IS NULL OR k.last_used_at < now() - interval '60 seconds',
+       EXISTS (SELECT FROM tenants_senderconfig c WHERE c.tenant_id = k.tenant_id)
   FROM tenants_apikey k JOIN tenants_tenant t ON t.id = k.tenant_id
  WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
    AND t.status = 'active'
@@ -41,7 +42,8 @@ SELECT k.id, k.tenant_id, k.name, k.mode, k.scopes, t.mode, t.name, t.limits,
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the tenant, in one mode, with a key's scopes."""
+    """Who calls: the tenant, in one mode, with a key's scopes. `has_senders`: there are sender
+    configs, so that it is worth a query to look for those of a message."""
 
     key_id: UUID
     tenant_id: UUID
@@ -50,6 +52,7 @@ class Caller:
     scopes: frozenset[str]
     tenant_name: str
     limits: dict[str, Any]
+    has_senders: bool
 
     @property
     def tenant(self) -> str:
@@ -67,12 +70,20 @@ def authenticate(request: HttpRequest) -> Caller:
     row = _find(digest(key)) if key is not None and is_well_formed(key) else None
     if row is None:
         raise Problem("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="hiram"'})
-    key_id, tenant_id, key_name, key_mode, scopes, tenant_mode, tenant_name, limits, stale = row
+    key_id, tenant_id, key_name, key_mode, scopes, tenant_mode, tenant_name, *rest = row
+    limits, stale, has_senders = rest
     if stale:
         _last_used.note(key_id)
     mode = "test" if key_mode == "test" else tenant_mode
     return Caller(
-        key_id, tenant_id, key_name, mode, frozenset(scopes), tenant_name, json.loads(limits)
+        key_id=key_id,
+        tenant_id=tenant_id,
+        key_name=key_name,
+        mode=mode,
+        scopes=frozenset(scopes),
+        tenant_name=tenant_name,
+        limits=json.loads(limits),
+        has_senders=has_senders,
     )
 
 

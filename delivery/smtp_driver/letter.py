@@ -36,6 +36,7 @@ _PLAIN = bytes([9, 10, *range(32, 127)])
 _HIGH = bytes(range(128, 256))
 _LONG_LINE = re.compile(rb"[^\n]{999}")  # RFC 5321 section 4.5.3.1.6
 _FOLD = 76
+_CONTROL = frozenset(map(chr, (*range(32), *range(127, 160), 0x2028, 0x2029)))
 _BREAK = re.compile(r"\r|\n(?![ \t])")
 
 _LOCAL = re.compile(r'[^\s"(),:;<>@\[\\\]]+|"(?:[^"\\]|\\[ -~])*"')
@@ -44,27 +45,11 @@ _HEADER_NAME = re.compile(r"[!-9;-~]{1,76}")
 _CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[\w.+-]+/[\w.+-]+", re.ASCII | re.IGNORECASE)
 
 # Headers that are made here, or that would say something untrue about the way the mail took.
-_OURS = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "reply-to",
-        "sender",
-        "date",
-        "message-id",
-        "subject",
-        "mime-version",
-        "return-path",
-        "received",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-        "content-id",
-        "dkim-signature",
-    ]
-)
+_OURS = frozenset([
+    "from", "to", "cc", "bcc", "reply-to", "sender", "date", "message-id", "subject",
+    "mime-version", "return-path", "received", "content-type", "content-transfer-encoding",
+    "content-disposition", "content-id", "dkim-signature",
+])  # fmt: skip
 
 
 class BadAddress(ValueError):
@@ -209,9 +194,12 @@ def _subject(text: str) -> str:
 
 
 def _mailbox(name: str, email: str) -> str:
+    """With the name as it is written: neither a line break nor an encoded word hides in it."""
     if not name:
         return email
-    if name.isascii():
+    if not _CONTROL.isdisjoint(name):
+        raise BadLetter("the sender's name has a line break or a control character")
+    if name.isascii() and "=?" not in name:
         return formataddr((name, "a")).removesuffix("<a>") + f"<{email}>"
     return f"{Header(name, _UTF8).encode(linesep='')} <{email}>"
 

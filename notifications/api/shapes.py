@@ -46,7 +46,8 @@ class PassedOver(BaseModel):
 
     provider: str
     reason: str = Field(
-        description="paused, failing, slow, probing, refused, limited or unreadable"
+        description="paused, failing, slow, probing, refused, limited, unreadable; of the scoped"
+        " one also disabled, deleted, or sender_not_allowed"
     )
 
 
@@ -54,11 +55,12 @@ class RouteRecord(BaseModel):
     """Why this provider."""
 
     reason: str = Field(
-        description="only_provider; primary: the first by priority; weighted: drawn among equals;"
+        description="scoped: the one of this user, organisation or app; only_provider; primary: the first by priority; weighted: drawn among equals;"
         " shifted: the first has a smaller share for now; failover: those before it cannot or"
         " refused it; probe: to try one that failed; after_unknown: it may have the message;"
         " last_resort: slow, but the only one; simulator"
     )
+    scope: str | None = Field(description="Whose sender config it went by: user, org or app.")
     passed_over: list[PassedOver]
 
 

@@ -130,6 +130,7 @@ EVENT_COLOURS = COLOURS | {"deferred": "warning", "rejected": "danger"}
 """By an event's name without `notification.`."""
 
 ROUTES = {
+    "scoped": "It is the provider of this user, organisation or app.",
     "only_provider": "It is the only provider of this channel.",
     "primary": "It is the first by priority.",
     "weighted": "It was drawn by weight among providers of the same priority.",
@@ -149,6 +150,15 @@ PASSED_OVER = {
     "refused": "refused it before",
     "limited": "takes no more just now",
     "unreadable": "cannot be used with its stored account",
+    "disabled": "is disabled",
+    "deleted": "was deleted",
+    "sender_not_allowed": "may not send as this sender",
+}
+
+SCOPES = {
+    "user": "It was sent by the user's sender config.",
+    "org": "It was sent by the organisation's sender config.",
+    "app": "It was sent by the app's sender config.",
 }
 
 
@@ -161,7 +171,9 @@ def route_in_words(route: Any) -> str:
         for one in route.get("passed_over", ())
     ]
     said = ROUTES.get(route.get("reason", ""), str(route.get("reason")))
-    return f"{said} {'; '.join(over)}." if over else said
+    scope = SCOPES.get(str(route.get("scope")), "")
+    words = (said, f"{'; '.join(over)}." if over else "", scope)
+    return " ".join(word for word in words if word)
 
 
 def trouble_in_words(trouble: str | None, share: int) -> str:

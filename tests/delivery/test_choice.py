@@ -90,6 +90,17 @@ def test_nothing_can_be_called() -> None:
     assert choices(found, NOTHING, random.random) == []
 
 
+def test_the_scoped_one_comes_before_all_and_leaves_nobody_its_part() -> None:
+    mine = one(3, share=10).scoped()
+    for chance in (0.0, 0.5, 0.99):
+        assert explained(first([one(1), one(2), mine], chance=chance)) == ("p3", "scoped", ())
+    assert explained(first([mine])) == ("p3", "scoped", ())
+    paused = one(3, standing=Standing.PAUSED).scoped()
+    assert explained(first([one(1), paused])) == ("p1", "failover", (("p3", "paused"),))
+    refused = Past(Counter({UUID(int=3): 1}))
+    assert explained(first([one(1), mine], refused)) == ("p1", "failover", (("p3", "refused"),))
+
+
 def test_weights_draw_among_equals() -> None:
     chance = random.Random(7)  # noqa: S311
     candidates = [one(1, priority=5, weight=3), one(2, priority=5, weight=1)]

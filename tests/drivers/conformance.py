@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 from ipaddress import ip_network
 from typing import Any, ClassVar, Protocol
 
@@ -32,6 +34,15 @@ SHORT = 0.6
 SLACK = 1.5
 
 DEVELOPMENT = http.Policy((ip_network("127.0.0.0/8"), ip_network("::1/128")), plain=True)
+
+
+NAMES = ("Acme", 'Jörg "J\\" <eve@evil.example>, Inc.', "Ä" * 60, "a@evil.example, b")
+
+
+def mailbox(text: str) -> tuple[str, str]:
+    """Name and address of a From as a mail program shows them (RFC 2047, section 6.2)."""
+    name, address = parseaddr(text)
+    return (str(make_header(decode_header(name))) if "=?" in name else name), address
 
 
 class Server(Protocol):
@@ -105,6 +116,10 @@ class Conformance:
 
     def message_with(self, key: str = "ntf_01") -> Message:
         """A message that the driver can send."""
+        raise NotImplementedError
+
+    def senders(self, server: Any) -> list[tuple[str, str]]:
+        """Of e-mails that the server took, the names and addresses that a reader is shown."""
         raise NotImplementedError
 
     # --- fixtures -----------------------------------------------------------------------------
@@ -216,6 +231,24 @@ class Conformance:
         wait_for(lambda: server.open == 0, "all connections closed")
         assert isinstance(self.sent_by(made, server), Sent)
         assert server.connections == 2
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_the_name_of_the_sender_is_on_the_wire(
+        self, made: Driver, server: Server, name: str
+    ) -> None:
+        """As it is written, and with it no other address."""
+        if made.channel != "email":
+            pytest.skip("its senders have no name")
+        account, message = self.account_for(server.port), self.message_with()
+        named = replace(message, sender=account.settings.from_email, sender_name=name)
+        assert isinstance(made.send(account, named, timeout=SECONDS), Sent)
+        assert self.senders(server) == [(name, account.settings.from_email)]
+        for line_break in ("\n", "\r", "\r\nBcc: eve@evil.example"):
+            broken = replace(named, sender_name=f"{name}{line_break}x")
+            answer = made.send(account, broken, timeout=SECONDS)
+            assert isinstance(answer, Failed), answer
+            assert answer.fault is Fault.BAD_CONTENT
+        assert len(self.handed_over(server)) == 1
 
     # --- what it makes of faults --------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from delivery.driver import Account, Attachment, Copy, Driver, Failed, Fault, Message, Sent
-from tests.drivers.conformance import AT, SECONDS, Case, Conformance
+from tests.drivers.conformance import AT, SECONDS, Case, Conformance, mailbox
 from tests.drivers.vendor import Asked, Canned, Vendor
 
 TRANSIENT = Fault.TRANSIENT
@@ -169,6 +169,14 @@ class MailTests(DriverTests):
         ({"allowed_from": ("@acme.example", "help@acme.example", "@")}, "allowed_from"),
     )
 
+    def senders(self, server: Vendor) -> list[tuple[str, str]]:
+        return [self.sender_of(asked) for asked in server.taken]
+
+    def sender_of(self, asked: Asked) -> tuple[str, str]:
+        """From a JSON body, however the vendor has it there."""
+        (found,) = said_from(asked.json, self.settings["from_email"])
+        return found
+
     def test_either_body_is_enough(self, made: Driver, account: Account, server: Vendor) -> None:
         for message in (PLAIN, replace(PLAIN, text="", html="<p>Only</p>")):
             made.send(account, message, timeout=SECONDS)
@@ -199,6 +207,22 @@ class MailTests(DriverTests):
             assert answer.fault is BAD_CONTENT, changed
             assert made.payload(account, changed) == b""
         assert server.asked == []
+
+
+def said_from(value: Any, address: str) -> Iterator[tuple[str, str]]:
+    """The names that stand by `address`: in a field beside it, or before it in one text."""
+    if isinstance(value, str) and value.endswith(f"<{address}>"):
+        yield mailbox(value)
+    elif isinstance(value, list):
+        for one in value:
+            yield from said_from(one, address)
+    elif isinstance(value, dict):
+        fields = {name.lower().removeprefix("from_"): one for name, one in value.items()}
+        if fields.get("email") == address:
+            name = fields["name"]  # which Brevo gets in encoded words
+            yield mailbox(f"{name} <{address}>") if "=?" in name else (name, address)
+        for one in value.values():
+            yield from said_from(one, address)
 
 
 def copies(code: str = "queued") -> tuple[Copy, ...]:

@@ -14,6 +14,7 @@ import pytest
 
 from delivery.driver import Account, Driver, Failed, Sent
 from delivery.drivers.amazon_ses import AmazonSes, Settings
+from tests.drivers.conformance import mailbox
 from tests.drivers.over_http import (
     BAD_ACCOUNT,
     BAD_CONTENT,
@@ -101,6 +102,9 @@ class TestAmazonSes(MailTests):
             ("application/pdf", b"%PDF-1.7\n"),
         ]
         assert asked.headers["authorization"] == _authorization(asked)
+
+    def sender_of(self, asked: Asked) -> tuple[str, str]:
+        return mailbox(message_from_bytes(self.words(asked))["From"].replace("\n", ""))
 
     def test_region(self, made: Driver, account: Account) -> None:
         """Without an address it is the region's; what is no region leads nowhere."""

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 
 from delivery.driver import Account, Attachment, Driver, Sent
 from delivery.drivers.mailgun import Mailgun
+from tests.drivers.conformance import mailbox
 from tests.drivers.over_http import (
     BAD_ACCOUNT,
     BAD_ADDRESS,
@@ -85,6 +86,9 @@ class TestMailgun(MailTests):
             ("v:attempt_id", None, b"att_01"),
             ("attachment", "bill.pdf", b"%PDF-1.7\n"),
         ]
+
+    def sender_of(self, asked: Asked) -> tuple[str, str]:
+        return mailbox(dict(asked.form)["from"])
 
     def test_form(self, made: Driver, account: Account, server: Vendor) -> None:
         """Without files it is a plain form."""

@@ -6,13 +6,14 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from email import message_from_bytes
 
 import pytest
 
 from delivery.driver import Account, Driver, Failed, Fault, Message, Sent, Unknown
 from delivery.drivers.smtp import Smtp
 from hiram.lib import http
-from tests.drivers.conformance import SECONDS, SHORT, SLACK, Case, Conformance, Server
+from tests.drivers.conformance import SECONDS, SHORT, SLACK, Case, Conformance, Server, mailbox
 from tests.drivers.smtp_account import MESSAGE, account
 from tests.drivers.smtp_peer import CUT, DRIP, END, HUSH, STALL, USUAL, SmtpPeer
 
@@ -113,6 +114,12 @@ class TestSmtp(Conformance):
 
     def handed_over(self, server: SmtpPeer) -> list[bytes]:
         return [mail.data for mail in server.received]
+
+    def senders(self, server: SmtpPeer) -> list[tuple[str, str]]:
+        return [
+            mailbox(message_from_bytes(mail.data)["From"].replace("\r\n", ""))
+            for mail in server.received
+        ]
 
     def test_answer_to_a_good_day(self, made: Driver, server: Server) -> None:
         answer = self.sent_by(made, server)

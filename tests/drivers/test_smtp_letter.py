@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from delivery.driver import Attachment, Failed, Fault, Message, Sent
 from delivery.drivers.smtp import Smtp
 from delivery.smtp_driver.letter import BadAddress, BadLetter, Sender, address, compose
-from tests.drivers.conformance import SECONDS
+from tests.drivers.conformance import SECONDS, mailbox
 from tests.drivers.smtp_account import FROM, MESSAGE, account
 from tests.drivers.smtp_peer import FEATURES, SmtpPeer
 
@@ -137,6 +137,20 @@ def test_a_line_break_in_a_header_ends_the_message(field: str, line_break: str) 
     change: dict[str, Any] = {field: f"a{line_break}b@example.com"}
     with pytest.raises(BadLetter):
         compose(replace(MESSAGE, **change), SENDER)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ä\r\nBcc: eve@example.com", "ä\n b", "a\0b", "a\x85b", "a\u2028b"]
+)
+def test_nor_may_a_name_hide_one_in_an_encoded_word(name: str) -> None:
+    with pytest.raises(BadLetter):
+        compose(replace(MESSAGE, sender_name=name), SENDER)
+
+
+def test_an_encoded_word_in_a_name_is_not_read_as_one() -> None:
+    name = "=?utf-8?q?a=0D=0ABcc:_eve=40example.com?="
+    data = compose(replace(PLAIN, sender_name=name), SENDER).data
+    assert mailbox(email.message_from_bytes(data)["From"]) == (name, FROM)
 
 
 @pytest.mark.parametrize("line_break", BREAKS)
