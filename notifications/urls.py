@@ -25,6 +25,7 @@ from notifications.api.held import (
     ReleaseEndpoint,
     ReleaseManyEndpoint,
 )
+from notifications.api.preferences import PreferencesEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
@@ -93,4 +94,6 @@ urlpatterns = [
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
+    # Users' ids may hold slashes: what stands below a user comes before the user.
+    path("users/<path:user_id>/preferences", PreferencesEndpoint.as_view(), name="preferences"),
 ]

@@ -51,7 +51,7 @@ class TestDocument:
             "/v1/suppressions/{suppression_id}", "/v1/events", "/v1/webhooks",
             "/v1/webhooks/{webhook_id}", "/v1/webhooks/{webhook_id}/deliveries",
             "/v1/webhooks/{webhook_id}/recover", "/v1/webhooks/{webhook_id}/rotate-secret",
-            "/v1/webhooks/{webhook_id}/test",
+            "/v1/webhooks/{webhook_id}/test", "/v1/users/{user_id}/preferences",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)
