@@ -30,9 +30,7 @@ Said = dict[str, dict[str, bool]]
 def wishes(owner: Owner, user_id: str) -> Preference:
     """What this user has said; a row that is not stored where that is nothing."""
     rows = Preference.objects.filter(tenant_id=owner.tenant_id, mode=owner.mode, user_id=user_id)
-    return rows.first() or Preference(
-        tenant_id=owner.tenant_id, mode=owner.mode, user_id=user_id
-    )
+    return rows.first() or Preference(tenant_id=owner.tenant_id, mode=owner.mode, user_id=user_id)
 
 
 def change(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from notifications.api.consents import ConsentsEndpoint
 from notifications.api.dead_letters import (
     DeadLettersEndpoint,
     ReplayEndpoint,
@@ -96,4 +97,5 @@ urlpatterns = [
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
     # Users' ids may hold slashes: what stands below a user comes before the user.
     path("users/<path:user_id>/preferences", PreferencesEndpoint.as_view(), name="preferences"),
+    path("users/<path:user_id>/consents", ConsentsEndpoint.as_view(), name="consents"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -10,6 +11,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from hiram.lib import pagination
+from hiram.lib.pagination import refused
+from hiram.lib.problems import Problem
 from notifications.api.endpoints import OfCaller
 from notifications.models import Subscriber
 from notifications.shelves import channels
@@ -49,6 +52,17 @@ def query_parameter(name: str, about: str, *options: str) -> OpenApiParameter:
     """One parameter of a query, as the document has it."""
     schema: Any = {"type": "string", "enum": list(options)} if options else OpenApiTypes.STR
     return OpenApiParameter(name, schema, OpenApiParameter.QUERY, description=about)
+
+
+def options_only(filters: Mapping[str, str], **options: tuple[str, ...]) -> None:
+    """Raises Problem: 400 where a filter is not among its options."""
+    errors = [
+        refused(name, "not_an_option", f"This must be one of {', '.join(allowed)}.")
+        for name, allowed in options.items()
+        if name in filters and filters[name] not in allowed
+    ]
+    if errors:
+        raise Problem("bad-query", errors=errors)
 
 
 PAGING = (

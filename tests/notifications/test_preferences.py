@@ -304,7 +304,7 @@ def test_what_holds_is_decided_in_one_order(
     tenant: Tenant, asked: dict[str, Any], world: dict[str, Any]
 ) -> None:
     for table in (Block, Suppression, Preference, CategoryPolicy):
-        table.objects.all().delete()  # type: ignore[attr-defined]
+        table.objects.all().delete()
     past, address = ahead(hours=-1), "ada@recipient.example"
     for channel, gone in world["blocks"]:
         Block.objects.create(
@@ -326,7 +326,7 @@ def test_what_holds_is_decided_in_one_order(
     with connection.cursor() as cursor:
         cursor.execute(_ASK, values)
         [(found,)] = cursor.fetchall()
-    empty = {"categories": {}, "templates": {}} if asked["user_id"] == "u2" else {}
+    empty: dict[str, Any] = {"categories": {}, "templates": {}} if asked["user_id"] == "u2" else {}
     assert found == model(asked, world | empty)
     if not (world["blocks"] or world["suppressed"] or asked["template"]):
         shown = wants(row, asked["category"], asked["channel"], world["required"])
