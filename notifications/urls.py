@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from notifications.api.blocks import BlockEndpoint, BlocksEndpoint
 from notifications.api.consents import ConsentsEndpoint
 from notifications.api.dead_letters import (
     DeadLettersEndpoint,
@@ -95,6 +96,8 @@ urlpatterns = [
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
+    path("blocks", BlocksEndpoint.as_view(), name="blocks"),
+    path("blocks/<str:block_id>", BlockEndpoint.as_view(), name="block"),
     # Users' ids may hold slashes: what stands below a user comes before the user.
     path("users/<path:user_id>/preferences", PreferencesEndpoint.as_view(), name="preferences"),
     path("users/<path:user_id>/consents", ConsentsEndpoint.as_view(), name="consents"),
