@@ -1,5 +1,7 @@
 """Cancel: stop what has not left, and say exactly what has.
 
+`stop` is also how something ends that must not go out any more.
+
 Decided under the outbox row's lock, which `begin` needs before it writes an attempt: a row is
 stopped before its first call is on record, or it has left. There is no moment between the two.
 """
@@ -7,7 +9,7 @@ stopped before its first call is on record, or it has left. There is no moment b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,7 +21,7 @@ from hiram.lib import ids
 from hiram.telemetry import metrics
 from notifications import ordering
 from notifications.models import Attempt, Notification
-from notifications.states import OWED, State
+from notifications.states import OWED, State, before
 
 CANCELED_MOST = 1_000
 """Notifications that one call handles."""
@@ -33,28 +35,30 @@ SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = A
 
 _STOP = """
 WITH x AS MATERIALIZED (
-  SELECT * FROM unnest(%(locked)s::uuid[], %(event_ids)s::uuid[]) AS x(id, event_id)
+  SELECT * FROM unnest(%(locked)s::uuid[], %(reasons)s::text[], %(event_ids)s::uuid[])
+           AS x(id, reason, event_id)
    WHERE NOT EXISTS (SELECT FROM notifications_attempt a
                       WHERE a.subject_id = x.id
                         AND a.outcome = ANY(%(may_have_left)s))
 ), stopped AS (
   UPDATE notifications_notification n
-     SET status = 'canceled', reason = NULL, settled_at = clock_timestamp()
+     SET status = %(status)s, reason = x.reason, settled_at = clock_timestamp()
     FROM x WHERE n.id = x.id AND n.status = ANY(%(owed)s)
   RETURNING n.id, n.tenant_id, n.mode, n.channel
 ), owed AS (
   DELETE FROM notifications_outboxmessage o USING stopped s WHERE o.id = s.id
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
-  SELECT x.event_id, s.tenant_id, s.id, s.mode, 'notification.canceled', '{}'
+  SELECT x.event_id, s.tenant_id, s.id, s.mode, 'notification.' || %(status)s::text,
+         jsonb_strip_nulls(jsonb_build_object('reason', x.reason))
     FROM stopped s JOIN x USING (id)
 )
 SELECT id, channel FROM stopped
  UNION ALL
 SELECT id, NULL FROM notifications_notification
- WHERE id = ANY(%(found)s) AND status = 'canceled'
+ WHERE id = ANY(%(found)s) AND status = %(status)s
 """
-"""What was canceled before is stopped too; this statement's own are not in its last part."""
+"""What was stopped so before is stopped too; this statement's own are not in its last part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,7 @@ def cancel(rows: QuerySet[Notification]) -> Canceled:
     found = list(chosen.values_list("pk", "is_here")[: CANCELED_MOST + 1])
     has_more = len(found) > CANCELED_MOST and found[-1][1]
     handled = sorted(pk for pk, _ in found[:CANCELED_MOST])
-    channels = _stop(handled)
-    for channel, count in Counter(filter(None, channels.values())).items():
-        metrics.settled(str(State.CANCELED), channel, count)
+    channels = stop(dict.fromkeys(handled), State.CANCELED)
     return Canceled(
         [pk for pk in handled if pk in channels],
         [pk for pk in handled if pk not in channels],
@@ -92,24 +94,33 @@ def cancel(rows: QuerySet[Notification]) -> Canceled:
     )
 
 
-def _stop(found: Iterable[UUID]) -> dict[UUID, str | None]:
-    """The stopped ones, with the channel of those that this call stopped."""
-    found = list(found)
+def stop(found: Mapping[UUID, str | None], state: State) -> dict[UUID, str | None]:
+    """End those of these rows in `state`, each with its reason, that have not left.
+
+    The stopped ones, with the channel of those that this call stopped.
+
+    Raises:
+        django.db.OperationalError: during the commit, the outcome is unknown.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         # The next statement sees what was committed while this one waited.
-        cursor.execute(_LOCK, [found])
+        cursor.execute(_LOCK, [list(found)])
         rows = cursor.fetchall()
         locked = [row[0] for row in rows]
         turns = {(tenant_id, key) for _, tenant_id, key in rows if key is not None}
         ordering.lock(turns)
         values: dict[str, Any] = {
-            "found": found,
+            "found": list(found),
             "locked": locked,
+            "reasons": [found[row_id] for row_id in locked],
             "event_ids": [ids.new() for _ in locked],
             "may_have_left": list(MAY_HAVE_LEFT),
-            "owed": sorted(OWED),
+            "owed": sorted(OWED.intersection(before(state))),
+            "status": state.value,
         }
         cursor.execute(_STOP, values)
-        stopped = dict(cursor.fetchall())
+        stopped: dict[UUID, str | None] = dict(cursor.fetchall())
         ordering.wake(turns)
-        return stopped
+    for channel, count in Counter(filter(None, stopped.values())).items():
+        metrics.settled(state.value, channel, count)
+    return stopped

@@ -11,6 +11,8 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from hiram.lib import ids
+from hiram.lib.problems import Problem
+from notifications.channel import USER_ID_CHARACTERS
 from notifications.models import Preference, Subscriber
 
 _PUT = """
@@ -72,6 +74,32 @@ def forget(tenant_id: UUID, mode: str, user_id: str) -> bool:
         Preference.objects.filter(**of).delete()
         gone, _ = Subscriber.objects.filter(**of).delete()
     return bool(gone)
+
+
+def find_user(tenant_id: UUID, mode: str, user_id: str) -> Subscriber:
+    """The user. Raises Problem: 404 where there is none."""
+    return _find(tenant_id, mode, user_id, locks=False)
+
+
+def lock_user(tenant_id: UUID, mode: str, user_id: str) -> Subscriber:
+    """The user, who is neither changed nor removed until the transaction ends.
+
+    Raises:
+        Problem: 404 where there is none.
+    """
+    return _find(tenant_id, mode, user_id, locks=True)
+
+
+def _find(tenant_id: UUID, mode: str, user_id: str, *, locks: bool) -> Subscriber:
+    rows = Subscriber.objects.filter(tenant_id=tenant_id, mode=mode, user_id=user_id)
+    if locks:
+        rows = rows.select_for_update(no_key=True)
+    # Neither can be stored, so nobody has such an id.
+    can_be = len(user_id) <= USER_ID_CHARACTERS and "\0" not in user_id
+    found = rows.first() if can_be else None
+    if found is None:
+        raise Problem("not-found")
+    return found
 
 
 def _json(value: Mapping[str, Any]) -> str:

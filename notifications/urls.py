@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
+from notifications.api.blocks import BlockEndpoint, BlocksEndpoint
 from notifications.api.branding import BrandEndpoint, PartialEndpoint, PartialsEndpoint
+from notifications.api.consents import ConsentsEndpoint
 from notifications.api.dead_letters import (
     DeadLettersEndpoint,
     ReplayEndpoint,
@@ -27,6 +29,7 @@ from notifications.api.held import (
     ReleaseManyEndpoint,
 )
 from notifications.api.notify import CancelRequestEndpoint, NotifyEndpoint, RequestEndpoint
+from notifications.api.preferences import PreferencesEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.template_tries import PreviewEndpoint, SendTestEndpoint
 from notifications.api.templates import (
@@ -148,4 +151,8 @@ urlpatterns = [
     path("template-partials", PartialsEndpoint.as_view(), name="template-partials"),
     path("template-partials/<str:name>", PartialEndpoint.as_view(), name="template-partial"),
     path("brand", BrandEndpoint.as_view(), name="brand"),
+    path("blocks", BlocksEndpoint.as_view(), name="blocks"),
+    path("blocks/<str:block_id>", BlockEndpoint.as_view(), name="block"),
+    path("users/<str:user_id>/preferences", PreferencesEndpoint.as_view(), name="preferences"),
+    path("users/<str:user_id>/consents", ConsentsEndpoint.as_view(), name="consents"),
 ]

@@ -13,6 +13,8 @@ _EMPTY = """
 DO $$
 DECLARE name regclass;
 BEGIN
+  -- A receipt that names somebody cannot be deleted.
+  UPDATE notifications_consent SET user_id = NULL, address = NULL;
   FOR name IN SELECT c.oid FROM pg_class c
                WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
                  AND c.relname NOT IN ('django_migrations', 'django_content_type', 'auth_permission')

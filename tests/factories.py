@@ -9,7 +9,7 @@ import factory
 
 from hiram.lib import ids
 from notifications.accept import Owner, accept
-from notifications.models import Notification
+from notifications.models import Notification, Subscriber
 from notifications.shelves import channels
 from tenants.auth import issue_key
 from tenants.models import ALL_SCOPES, Provider, Tenant
@@ -75,3 +75,21 @@ def post(tenant: Tenant, *bodies: dict[str, Any], mode: str = "live") -> list[No
 def shown(notification: Notification) -> str:
     """The public id."""
     return ids.show("ntf", notification.pk)
+
+
+def make_user(
+    tenant: Tenant, user_id: str = "u1", mode: str = "live", **fields: Any
+) -> Subscriber:
+    """A user of the tenant."""
+    return Subscriber.objects.create(tenant=tenant, mode=mode, user_id=user_id, **fields)
+
+
+def to_user(
+    tenant: Tenant, user_id: str = "u1", *bodies: dict[str, Any], mode: str = "live", **fields: Any
+) -> list[Notification]:
+    """Accept these bodies as sent to a user; `fields` are set on the notifications."""
+    rows = post(tenant, *bodies, mode=mode)
+    found = Notification.objects.filter(pk__in=[row.pk for row in rows])
+    found.update(user_id=user_id, **fields)
+    by_id = found.in_bulk()
+    return [by_id[row.pk] for row in rows]

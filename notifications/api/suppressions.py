@@ -185,7 +185,7 @@ def address_of(channel: str, text: str, problem: str = "invalid") -> str:
     try:
         return str(validate(TypeAdapter(kind), text))
     except Problem as error:
-        errors = [FieldError("/recipient", e.code, e.detail) for e in error.errors]
+        errors = [FieldError("/address", e.code, e.detail) for e in error.errors]
         raise Problem(problem, errors=errors) from error
 
 

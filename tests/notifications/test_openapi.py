@@ -52,6 +52,8 @@ class TestDocument:
             "/v1/webhooks/{webhook_id}", "/v1/webhooks/{webhook_id}/deliveries",
             "/v1/webhooks/{webhook_id}/recover", "/v1/webhooks/{webhook_id}/rotate-secret",
             "/v1/webhooks/{webhook_id}/test", "/v1/users", "/v1/users/batch", "/v1/users/{user_id}",
+            "/v1/users/{user_id}/preferences",
+            "/v1/users/{user_id}/consents", "/v1/blocks", "/v1/blocks/{block_id}",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)
