@@ -17,21 +17,24 @@ from notifications.accept import NOWHERE, Origin, Owner
 from notifications.catalog.lookup import Sendable, lookup
 from notifications.catalog.rendered import FIELDS, Rendered, Wanted, rendered
 from notifications.channel import SLUG_CHARACTERS
-from notifications.models import Subscriber
 from notifications.shelves import channels
-from notifications.subscribers import users
+from notifications.subscribers import User, users
 
-Users = Mapping[str, Subscriber]
+Users = Mapping[str, User]
 Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A body with nothing left to fill in, or what stands against it, in pointers into it."""
+    """A body with nothing left to fill in, or what stands against it, in pointers into it.
+
+    `user` is whom it is for, where that is known.
+    """
 
     body: Any
     origin: Origin = NOWHERE
     errors: tuple[FieldError, ...] = ()
+    user: User | None = None
 
 
 def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> list[Filled]:
@@ -52,7 +55,7 @@ def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> lis
         if slug is not None and one.body.get("channel") in channels:
             written[slug].append(place)
     for slug, places in written.items():
-        told = _told(owner, slug, [addressed[place] for place in places], known)
+        told = _told(owner, slug, [addressed[place] for place in places])
         for place, one in zip(places, told, strict=True):
             addressed[place] = one
     return addressed
@@ -65,37 +68,36 @@ def _word(body: Any, name: str) -> str | None:
 
 def _addressed(body: Any, known: Users) -> Filled:
     name = _word(body, "user_id")
+    user = known.get(name) if name is not None else None
     if name is None or "recipient" in body or body.get("channel") not in channels:
-        return Filled(body)
-    user, channel = known.get(name), body["channel"]
+        return Filled(body, user=user)
     if user is None:
         text = "There is no such user; put it first, or give a recipient."
         return Filled(body, errors=(FieldError("/user_id", "unknown_user", text),))
+    channel = body["channel"]
     address = user.addresses.get(channel)
     if address is None:
         text = f"This user has no address on {channel}."
         return Filled(body, errors=(FieldError("/user_id", "unreachable", text),))
-    return Filled({**body, "recipient": address})
+    return Filled({**body, "recipient": address}, user=user)
 
 
-def _told(owner: Owner, slug: str, asked: Sequence[Filled], known: Users) -> list[Filled]:
+def _told(owner: Owner, slug: str, asked: Sequence[Filled]) -> list[Filled]:
     """The same, with the text of the template of this slug."""
     wanted = {one.body["channel"] for one in asked}
     found = lookup(owner.tenant_id, slug[: SLUG_CHARACTERS + 1], sorted(wanted))
     answers = dict[int, Filled]()
     for channel, template in found.items():
         places = [place for place, one in enumerate(asked) if one.body["channel"] == channel]
-        filled = _of_channel(template, [asked[place] for place in places], known)
+        filled = _of_channel(template, [asked[place] for place in places])
         answers |= zip(places, filled, strict=True)
     return [answers[place] for place in range(len(asked))]
 
 
-def _of_channel(
-    template: Sendable | FieldError, asked: Sequence[Filled], known: Users
-) -> Iterable[Filled]:
+def _of_channel(template: Sendable | FieldError, asked: Sequence[Filled]) -> Iterable[Filled]:
     if isinstance(template, FieldError):
         return [replace(one, errors=(template,)) for one in asked]
-    sets = [Wanted(_locale(one.body, known), _data(one.body)) for one in asked]
+    sets = [Wanted(_locale(one), _data(one.body)) for one in asked]
     made = rendered(template, sets)
     return [_written(one, text) for one, text in zip(asked, made, strict=True)]
 
@@ -115,17 +117,17 @@ def _written(one: Filled, text: Rendered | list[FieldError]) -> Filled:
         template_version=text.number,
         locale=text.locale,
     )
-    return Filled(body, origin)
+    return replace(one, body=body, origin=origin)
 
 
-def _locale(body: Body, known: Users) -> str | None:
-    asked, user = body.get("locale"), known.get(body.get("user_id") or "")
+def _locale(one: Filled) -> str | None:
+    asked = one.body.get("locale")
     try:
         if isinstance(asked, str):
             return locale(asked)
     except ValueError:
         return None  # which the channel's check will name
-    return user.locale if user else None
+    return one.user.locale if one.user else None
 
 
 def _data(body: Body) -> Mapping[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 from django.db import connection
 
 from notifications.accept import Owner
-from notifications.models import Subscriber
 from notifications.refusal import refused
+from notifications.subscribers import User
 from notifications.suppression import digest
 
 _REFUSED = refused(
@@ -55,7 +55,7 @@ class Aim:
 
 def aims(
     recipients: Sequence[Recipient],
-    known: Mapping[str, Subscriber],
+    known: Mapping[str, User],
     *,
     wanted: Sequence[str],
     possible: Sequence[str],

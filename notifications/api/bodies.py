@@ -32,6 +32,7 @@ from notifications.channel import (
     OwnKey,
     Request,
 )
+from notifications.quiet import deferred_until
 from notifications.shelves import channels
 
 BATCH_ITEMS = 1_000
@@ -170,4 +171,20 @@ def check(item: Filled, at: datetime, *under: str | int) -> Checked | list[Field
     if not settings.ATTACHMENTS and request.content().get("attachments"):
         where = pointer(*under, "attachments")
         return [FieldError(where, "disabled", "Attachments are not enabled here.")]
-    return Checked(request, item.origin)
+    return Checked(request, _undisturbed(item, request, at))
+
+
+def _undisturbed(item: Filled, request: Request, at: datetime) -> Origin:
+    """With the moment from which on the user may be disturbed, if that is not now."""
+    if item.user is None:
+        return item.origin
+    moment = deferred_until(
+        request.scheduled_at or at,
+        priority=request.priority,
+        category=request.category,
+        timezone=item.user.timezone,
+        fallback="UTC",
+        quiet_hours=item.user.quiet_hours,
+        send_windows=item.user.send_windows,
+    )
+    return replace(item.origin, not_before=moment) if moment else item.origin

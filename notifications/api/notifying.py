@@ -19,10 +19,9 @@ from notifications.api.verdicts import accepted, sender_error, told_before
 from notifications.audience import fill
 from notifications.catalog.lookup import lookup
 from notifications.idempotency import Answer, Key
-from notifications.models import Subscriber
 from notifications.notify import Aim, Recipient, aims, first_reachable, judged
 from notifications.shelves import channels
-from notifications.subscribers import users
+from notifications.subscribers import User, users
 
 _OF_ONE = ("", "user_id", "data", "locale", "org_id")
 """Where a finding concerns one recipient alone."""
@@ -93,7 +92,7 @@ def _sorted(owner: Owner, asked: Notify) -> _Sorted:
     return found
 
 
-def _aimed(owner: Owner, asked: Notify, known: Mapping[str, Subscriber]) -> list[Aim]:
+def _aimed(owner: Owner, asked: Notify, known: Mapping[str, User]) -> list[Aim]:
     texts = asked.texts()
     if asked.template is None:
         categories: dict[str, str] = dict.fromkeys(texts, asked.category or "transactional")
@@ -130,7 +129,7 @@ def _body(asked: Notify, aim: Aim) -> dict[str, Any]:
     return body | {name: value for name, value in optional.items() if value is not None}
 
 
-def _unreachable(to: list[To], aim: Aim, known: Mapping[str, Subscriber]) -> FieldError:
+def _unreachable(to: list[To], aim: Aim, known: Mapping[str, User]) -> FieldError:
     name = to[aim.index].user_id
     if name is not None and name not in known:
         return FieldError("/user_id", "unknown_user", "There is no such user.")

@@ -51,7 +51,7 @@ class SendTestEndpoint(OfTemplates):
         given: TestAsked = validate(TestAsked, body)
         made = preview(template, given.version, given.locale, given.data)
         try:
-            one = checked({
+            one = checked(self.owner, {
                 "channel": template.channel,
                 "recipient": given.recipient,
                 "category": template.category,

@@ -19,7 +19,7 @@ from notifications.api.suppressions import address_of
 from notifications.api.user_bodies import NamedUser, User, UserChange, UsersBatch, checked_id
 from notifications.models import Subscriber
 from notifications.shelves import channels
-from notifications.subscribers import Profile, forget, put, users
+from notifications.subscribers import Profile, find_user, forget, lock_user, put
 from tenants.models import Scope
 
 READ, WRITE = Scope.USERS_READ.value, Scope.USERS_WRITE.value
@@ -43,10 +43,7 @@ class OfUsers(OfCaller):
         Raises:
             Problem: 404.
         """
-        row = self.users.filter(user_id=user_id).first() if "\0" not in user_id else None
-        if row is None:
-            raise Problem("not-found")
-        return row
+        return find_user(self.caller.tenant_id, self.caller.mode, user_id)
 
 
 class UsersEndpoint(OfUsers):
@@ -101,8 +98,8 @@ class UserEndpoint(OfUsers):
         read_parameters(request)
         given: UserChange = validate(UserChange, read_json(request))
         with transaction.atomic():
-            self.users.select_for_update().filter(user_id=self.user(user_id).user_id).first()
-            merged = _merged(self.user(user_id), given)
+            row = lock_user(self.caller.tenant_id, self.caller.mode, user_id)
+            merged = _merged(row, given)
             return self._write(user_id, validate(User, merged))
 
     @docs.delete
@@ -118,7 +115,7 @@ class UserEndpoint(OfUsers):
         tenant_id, mode = self.caller.tenant_id, self.caller.mode
         named = NamedUser(user_id=user_id, **dict(given))
         is_new = put(tenant_id, mode, [_profile(named)])[user_id]
-        return answer(show(users(tenant_id, mode, [user_id])[user_id]), 201 if is_new else 200)
+        return answer(show(self.user(user_id)), 201 if is_new else 200)
 
 
 def show(row: Subscriber) -> dict[str, Any]:

@@ -283,7 +283,8 @@ class TestSend:
         put(live)
         for _ in range(6):  # by then the driver has prepared its statements
             live.post(to("u1"))
-        plain, named = (round_trips(lambda b=b: live.post(b)) for b in (email(), to("u1")))
+        plain = round_trips(lambda: live.post(email()))
+        named = round_trips(lambda: live.post(to("u1")))
         assert named == plain + 1 <= 4
         assert round_trips(lambda: live.batch(*[to("u1")] * 50)) == named
 

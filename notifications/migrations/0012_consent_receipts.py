@@ -32,6 +32,6 @@ DROP FUNCTION notifications_consent_kept();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0010_users_and_templates")]
+    dependencies = [("notifications", "0011_deduplication")]
 
     operations = [migrations.RunSQL(NEVER_CHANGED, CHANGEABLE)]

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0010_users_and_templates"),
+        ("notifications", "0012_consent_receipts"),
         ("tenants", "0005_retention"),
     ]
 
