@@ -12,7 +12,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -30,31 +30,24 @@ from notifications import ordering
 from notifications.channel import Request
 from notifications.idempotency import Answer, InProgress, Key, recall, remembered
 from notifications.models import CLASSES
+from notifications.senders import refused_senders
 from notifications.shelves import channels
 from notifications.statement import statement
 from notifications.states import State
 from notifications.suppression import digest
-from tenants.models import Provider, Tenant
+from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 _encode = json.JSONEncoder(default=str).encode
 
 
-class SendersRefused(Exception):
-    """Senders asked for are not among those that the tenant's providers allow."""
-
-    def __init__(self, senders: Mapping[int, str]) -> None:
-        """`senders` are the refused ones by their request's place in the batch."""
-        super().__init__(f"{len(senders)} senders refused")
-        self.senders = senders
-
-
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """In whose name: a tenant in one mode."""
+    """In whose name: a tenant in one mode. `has_senders`: it may have sender configs."""
 
     tenant_id: UUID
     mode: str
+    has_senders: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,8 @@ class Origin:
     """What is known of a notification besides its request.
 
     `locale` is the one of its text. `not_before` is when its user may be disturbed.
-    `chosen_provider_id` is what the sender config of `sender_scope` names. `once` is instead of
+    `chosen_provider_id` is what the sender config of `sender_scope` names, `voice` the sender that
+    goes into the message where the request has none. `once` is instead of
     the request's own key to deduplicate by.
     """
 
@@ -73,6 +67,7 @@ class Origin:
     not_before: datetime | None = None
     sender_scope: str | None = None
     chosen_provider_id: UUID | None = None
+    voice: Mapping[str, str] = field(default_factory=dict)
     once: str | None = None
 
 
@@ -109,11 +104,11 @@ def accept(
         RuntimeError: called inside another transaction, where a commit could not be promised.
         django.db.OperationalError: during the commit, the outcome is unknown.
     """
-    if refused := _refused_senders(owner, requests):
+    if refused := refused_senders(owner.tenant_id, requests):
         # What was answered once is answered again, whoever may send by now.
         if key is not None and (known := remembered(owner.tenant_id, owner.mode, key)):
             return known
-        raise SendersRefused(refused)
+        raise refused
     known_of = origins or [NOWHERE] * len(requests)
     rows = [_row(owner, *one) for one in zip(requests, known_of, strict=True)]
     made = [row["id"] for row in rows]
@@ -228,7 +223,7 @@ def _row(owner: Owner, request: Request, origin: Origin) -> dict[str, Any]:
         "priority": request.priority,
         "rank": rank,
         "metadata": request.metadata,
-        "payload": request.content(),
+        "payload": request.content() if request.sender else {**origin.voice, **request.content()},
         "traceparent": telemetry.publishing(ids.show("ntf", notification_id), channel),
         "status": first_state(request, origin),
         "scheduled_at": start(request, origin),
@@ -284,16 +279,3 @@ def first_state(request: Request, origin: Origin = NOWHERE) -> State:
 def lane_id(owner: Owner, topic: str, rank: int) -> UUID:
     """The lane's id, computed: accept neither reads nor updates a row that requests share."""
     return uuid5(NAMESPACE_OID, f"hiram:lane:{owner.tenant_id}:{owner.mode}:{topic}:{rank}")
-
-
-def _refused_senders(owner: Owner, requests: Sequence[Request]) -> dict[int, str]:
-    asked = {index: request for index, request in enumerate(requests) if request.sender}
-    if not asked:
-        return {}
-    providers = list(Provider.objects.usable_by(owner.tenant_id))
-    refused = {}
-    for index, request in asked.items():
-        candidates = [p for p in providers if p.channel == request.channel]
-        if candidates and not any(p.allows_sender(request.sender) for p in candidates):
-            refused[index] = request.sender
-    return refused

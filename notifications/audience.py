@@ -19,6 +19,7 @@ from notifications.catalog.rendered import FIELDS, Rendered, Wanted, rendered
 from notifications.channel import SLUG_CHARACTERS
 from notifications.shelves import channels
 from notifications.subscribers import User, users
+from tenants.senders import NOBODY, USER, Sender, read
 
 Users = Mapping[str, User]
 Body = Mapping[str, Any]
@@ -28,13 +29,14 @@ Body = Mapping[str, Any]
 class Filled:
     """A body with nothing left to fill in, or what stands against it, in pointers into it.
 
-    `user` is whom it is for, where that is known.
+    `user` is whom it is for, where that is known, `sender` who it is from by its scope.
     """
 
     body: Any
     origin: Origin = NOWHERE
     errors: tuple[FieldError, ...] = ()
     user: User | None = None
+    sender: Sender = NOBODY
 
 
 def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> list[Filled]:
@@ -49,6 +51,8 @@ def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> lis
     if known is None:
         known = users(owner.tenant_id, owner.mode, named) if named else {}
     addressed = [_addressed(body, known) for body in bodies]
+    if owner.has_senders:
+        addressed = _from(owner, addressed)
     written: dict[str, list[int]] = defaultdict(list)
     for place, one in enumerate(addressed):
         slug = None if one.errors else _word(one.body, "template")
@@ -80,6 +84,28 @@ def _addressed(body: Any, known: Users) -> Filled:
         text = f"This user has no address on {channel}."
         return Filled(body, errors=(FieldError("/user_id", "unreachable", text),))
     return Filled({**body, "recipient": address}, user=user)
+
+
+def _from(owner: Owner, asked: Sequence[Filled]) -> list[Filled]:
+    """The same, with who each is from. One read."""
+    named = [(_word(one.body, "user_id"), _word(one.body, "org_id")) for one in asked]
+    senders = read(owner.tenant_id, named)
+    return [
+        _spoken(one, senders.of(channel, *pair))
+        if (channel := _word(one.body, "channel"))
+        else one
+        for one, pair in zip(asked, named, strict=True)
+    ]
+
+
+def _spoken(one: Filled, sender: Sender) -> Filled:
+    origin = replace(
+        one.origin,
+        sender_scope=sender.sender_scope,
+        chosen_provider_id=sender.provider_id,
+        voice=sender.fields(),
+    )
+    return replace(one, origin=origin, sender=sender)
 
 
 def _told(owner: Owner, slug: str, asked: Sequence[Filled]) -> list[Filled]:
@@ -127,7 +153,9 @@ def _locale(one: Filled) -> str | None:
             return locale(asked)
     except ValueError:
         return None  # which the channel's check will name
-    return one.user.locale if one.user else None
+    users, scopes = one.user.locale if one.user else None, one.sender.locale
+    # What the tenant says of this very user goes before what the user says.
+    return scopes or users if one.sender.locale_scope == USER else users or scopes
 
 
 def _data(body: Body) -> Mapping[str, Any]:

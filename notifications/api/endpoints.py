@@ -52,7 +52,8 @@ class OfCaller(TenantEndpoint):
     @property
     def owner(self) -> Owner:
         """In whose name this request accepts."""
-        return Owner(self.caller.tenant_id, self.caller.mode)
+        caller = self.caller
+        return Owner(caller.tenant_id, caller.mode, has_senders=caller.has_senders)
 
     @property
     def rows(self) -> QuerySet[Notification]:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from hiram.lib import ids
 from hiram.lib.problems import FieldError, Problem
-from notifications.accept import Call, Owner, SendersRefused, first_state
+from notifications.accept import Call, Owner, first_state
 from notifications.api.bodies import Checked, check
 from notifications.api.notify_bodies import Notify, To
 from notifications.api.verdicts import accepted, sender_error, told_before
@@ -20,6 +20,7 @@ from notifications.audience import fill
 from notifications.catalog.lookup import lookup
 from notifications.idempotency import Answer, Key
 from notifications.notify import Aim, Recipient, aims, first_reachable, judged
+from notifications.senders import SendersRefused
 from notifications.shelves import channels
 from notifications.subscribers import User, users
 
@@ -63,8 +64,8 @@ def notify(owner: Owner, asked: Notify, known: Key | None) -> Answer:
     try:
         return accepted(owner, items, respond, known, batch=True, call=call)
     except SendersRefused as refusal:
-        place, sender = min(refusal.senders.items())
-        error = sender_error(sender, "content", found.good[place][0].channel or "")
+        place = min(refusal.senders)
+        error = sender_error(refusal, place, "content", found.good[place][0].channel or "")
         raise Problem("invalid", errors=[error]) from refusal
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from hiram.lib import ids
 from hiram.lib.problems import FieldError, Problem, pointer
-from notifications.accept import Call, Owner, SendersRefused, accept, first_state
+from notifications.accept import Call, Owner, accept, first_state
 from notifications.api.bodies import Checked, checked
 from notifications.channel import IN_THE_PAST
 from notifications.idempotency import (
@@ -24,6 +24,7 @@ from notifications.idempotency import (
     key,
     remembered,
 )
+from notifications.senders import SendersRefused
 
 
 def accepted(
@@ -57,7 +58,7 @@ def accepted(
     except SendersRefused as refusal:
         if batch:
             raise
-        raise Problem("invalid", errors=[sender_error(refusal.senders[0])]) from refusal
+        raise Problem("invalid", errors=[sender_error(refusal, 0)]) from refusal
 
 
 def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
@@ -116,8 +117,8 @@ def accept_batch(
     except SendersRefused as refusal:
         places = list(good)
         refused = {
-            places[place]: [sender_error(sender, "notifications", places[place])]
-            for place, sender in refusal.senders.items()
+            places[place]: [sender_error(refusal, place, "notifications", places[place])]
+            for place in refusal.senders
         }
     rest = {index: item for index, item in good.items() if index not in refused}
     return accept_batch(owner, rest, bad | refused, known, atomic=atomic)
@@ -129,8 +130,12 @@ def _none_stored(bad: dict[int, list[FieldError]]) -> Problem:
     return Problem("invalid", f"{items} cannot be accepted; nothing was stored.", errors=errors)
 
 
-def sender_error(sender: str, *under: str | int) -> FieldError:
-    """The finding for a refused sender."""
+def sender_error(refusal: SendersRefused, place: int, *under: str | int) -> FieldError:
+    """The finding for the refused sender of this place."""
+    sender = refusal.senders[place]
+    if sender in refusal.unverified:
+        text = f"The domain of {sender} is not verified; see /v1/sender-domains."
+        return FieldError(pointer(*under, "from"), "sender_not_verified", text)
     text = f"No provider of this channel may send as {sender}; see its allowed_from."
     return FieldError(pointer(*under, "from"), "sender_not_allowed", text)
 

@@ -59,6 +59,7 @@ def test_an_email_is_accepted_and_shown_literally(live: Api, tenant: Tenant) -> 
         "next_attempt_at": None,
         "sent_at": None,
         "delivered_at": None,
+        "body_erased_at": None,
         "attempts": [],
     }
     assert list(shown)[-1] == "attempts"

@@ -175,7 +175,7 @@ class TestList:
         [
             ("address=a@x.example", ("/channel", "required")),
             ("channel=fax", ("/channel", "not_an_option")),
-            ("channel=email&address=x", ("/recipient", "invalid")),
+            ("channel=email&address=x", ("/address", "invalid")),
             ("name=x", ("/name", "unknown_parameter")),
         ],
     )
