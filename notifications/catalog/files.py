@@ -101,6 +101,8 @@ def write(root: Path, template: Filed) -> Path:
     for known in list(_parts(folder)):
         if known not in wanted:
             known.unlink()
+    if _says(folder / ABOUT, about):
+        del wanted[folder / ABOUT]  # in somebody's own order and spacing
     for path, content in wanted.items():
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content.encode())
@@ -108,6 +110,13 @@ def write(root: Path, template: Filed) -> Path:
         if inner.is_dir() and not any(inner.iterdir()):
             inner.rmdir()
     return folder
+
+
+def _says(path: Path, about: dict[str, Any]) -> bool:
+    try:
+        return path.exists() and _about(path) == about
+    except BadFiles:
+        return False
 
 
 def _parts(folder: Path) -> Iterator[Path]:

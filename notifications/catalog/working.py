@@ -11,6 +11,7 @@ from hiram.lib.problems import FieldError, pointer
 from notifications import rendering
 from notifications.models import Brand, TemplatePartial
 from notifications.rendering import Flaw, Source
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class Surroundings:
 
 
 def surroundings(tenant_id: UUID) -> Surroundings:
-    """The tenant's partials and brand as they are now."""
+    """The tenant's partials and brand as they are now; `brand.name` is always there."""
+    name = Tenant.objects.values_list("name", flat=True).get(pk=tenant_id)
     partials = TemplatePartial.objects.filter(tenant_id=tenant_id).values_list("name", "body")
     brand = Brand.objects.filter(tenant_id=tenant_id).values_list("variables", flat=True).first()
-    return Surroundings(dict(partials), brand or {})
+    return Surroundings(dict(partials), {"name": name, **(brand or {})})
 
 
 def shortcomings(channel: str, parts: Mapping[str, str]) -> list[FieldError]:
