@@ -287,7 +287,14 @@ class TestSharing:
         said = api.put("/v1/brand", {"variables": {"name": "Acme", "year": 2026}})
         assert (said.status, said.body["variables"]) == (200, {"name": "Acme", "year": 2026})
         assert api.get("/v1/brand").body == said.body
-        for bad in ({"a b": "x"}, {"a": None}, {"a": {}}, {"a": "x" * 2_001}, {"a": True}):
+        bads: list[dict[str, Any]] = [
+            {"a b": "x"},
+            {"a": None},
+            {"a": {}},
+            {"a": "x" * 2_001},
+            {"a": True},
+        ]
+        for bad in bads:
             assert api.put("/v1/brand", {"variables": bad}).status == 422
 
     def test_what_is_published_keeps_partials_and_brand(self, api: Caller, tenant: Tenant) -> None:
