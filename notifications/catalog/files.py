@@ -11,7 +11,6 @@ Files hold the sources to the letter, so that what is read back is what was writ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,19 +85,8 @@ def write(root: Path, template: Filed) -> Path:
     """Write the template's folder, without what is not in the template any more."""
     folder = root / template.folder
     folder.mkdir(parents=True, exist_ok=True)
-    about = {
-        "slug": template.slug,
-        "channel": template.channel,
-        "name": template.name,
-        "category": template.category,
-        "default_locale": template.text.default_locale,
-        "variables": template.text.variables,
-    }
-    wanted = {folder / ABOUT: json.dumps(about, indent=2, ensure_ascii=False) + "\n"}
-    for locale, parts in template.text.locales.items():
-        for part, source in parts.items():
-            wanted[folder / locale / f"{part}{SUFFIX}"] = source
-    for known in list(_parts(folder)):
+    wanted = _wanted(folder, template)
+    for known in {file for part in PARTS for file in folder.glob(f"*/{part}{SUFFIX}")}:
         if known not in wanted:
             known.unlink()
     for path, content in wanted.items():
@@ -110,9 +98,31 @@ def write(root: Path, template: Filed) -> Path:
     return folder
 
 
-def _parts(folder: Path) -> Iterator[Path]:
-    for part in PARTS:
-        yield from folder.glob(f"*/{part}{SUFFIX}")
+def _wanted(folder: Path, template: Filed) -> dict[Path, str]:
+    """The files' contents; not of one that says the same in somebody's own order and spacing."""
+    about = {
+        "slug": template.slug,
+        "channel": template.channel,
+        "name": template.name,
+        "category": template.category,
+        "default_locale": template.text.default_locale,
+        "variables": template.text.variables,
+    }
+    wanted = {
+        folder / locale / f"{part}{SUFFIX}": source
+        for locale, parts in template.text.locales.items()
+        for part, source in parts.items()
+    }
+    if not _says(folder / ABOUT, about):
+        wanted[folder / ABOUT] = json.dumps(about, indent=2, ensure_ascii=False) + "\n"
+    return wanted
+
+
+def _says(path: Path, about: dict[str, Any]) -> bool:
+    try:
+        return path.exists() and _about(path) == about
+    except BadFiles:
+        return False
 
 
 def _template(folder: Path) -> Filed:

@@ -121,11 +121,10 @@ def _bring_back(template: Template, text: Filed, around: Surroundings) -> None:
 
 
 def _worked(text: Filed, around: Surroundings) -> Mapping[str, Any]:
-    if not around.partials and not around.brand:
-        return _bare(text.folder)
-    worked = working.worked(text.text.locales, around)
+    worked = working.worked(text.text.locales, around) if around.partials else _bare(text.folder)
     # A tenant's broken layout must not keep the system's texts away.
-    return _bare(text.folder) if isinstance(worked, list) else worked
+    good = _bare(text.folder) if isinstance(worked, list) else worked
+    return {**good, "brand": dict(around.brand)}
 
 
 @cache

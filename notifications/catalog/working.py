@@ -11,6 +11,7 @@ from hiram.lib.problems import FieldError, pointer
 from notifications import rendering
 from notifications.models import Brand, TemplatePartial
 from notifications.rendering import Flaw, Source
+from tenants.models import Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,11 @@ class Surroundings:
 
 
 def surroundings(tenant_id: UUID) -> Surroundings:
-    """The tenant's partials and brand as they are now."""
+    """The tenant's partials and brand as they are now; `brand.name` is always there."""
+    name = Tenant.objects.values_list("name", flat=True).get(pk=tenant_id)
     partials = TemplatePartial.objects.filter(tenant_id=tenant_id).values_list("name", "body")
     brand = Brand.objects.filter(tenant_id=tenant_id).values_list("variables", flat=True).first()
-    return Surroundings(dict(partials), brand or {})
+    return Surroundings(dict(partials), {"name": name, **(brand or {})})
 
 
 def shortcomings(channel: str, parts: Mapping[str, str]) -> list[FieldError]:
@@ -64,11 +66,9 @@ def worked(
     made: dict[str, dict[str, str]] = {}
     errors: list[FieldError] = []
     for locale, parts in locales.items():
-        done = rendering.work(parts, around.partials)
-        if isinstance(done, list):
-            errors += [under(_told(flaw), "locales", locale) for flaw in done]
-        else:
-            made[locale] = dict(done)
+        if found := syntax(parts, around):
+            errors += [under(error, "locales", locale) for error in found]
+        made[locale] = dict(parts)
     if errors:
         return errors[:20]
     partials = dict(around.partials)
@@ -84,4 +84,8 @@ def under(error: FieldError, *steps: str | int) -> FieldError:
 
 def _told(flaw: Flaw) -> FieldError:
     where = f" (line {flaw.line}, column {flaw.column or 1})" if flaw.line else ""
-    return FieldError(pointer(flaw.part), flaw.code, f"{flaw.detail.rstrip('.')}{where}.")
+    _, is_partial, name = flaw.part.partition(".")
+    if is_partial:
+        where += f", in the partial {name}"
+    place = "" if is_partial or not flaw.part else pointer(flaw.part)
+    return FieldError(place, flaw.code, f"{flaw.detail.rstrip('.')}{where}.")

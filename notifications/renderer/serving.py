@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 import warnings
 from collections import OrderedDict
 from typing import Any
@@ -20,6 +21,9 @@ _OCTETS_KEPT = 2 * wire.MEBIBYTE
 # Grown by more than this, it is not worth its memory: a new one is.
 _MOST_GROWN = 16 * wire.MEBIBYTE
 _GRACE_SECONDS = 5.0
+# Less than what the renderer's clock is ahead of its parent's.
+_EVERY_SECONDS = 0.02
+_OCTETS_AT_ONCE = 64 * 1024
 
 
 class _Kept:
@@ -36,8 +40,8 @@ class _Kept:
         return self._by_key[key][0]
 
     def add(self, key: bytes, octets: int, source: Compiled) -> None:
+        self._octets += octets - self._by_key.pop(key, (None, 0))[1]
         self._by_key[key] = source, octets
-        self._octets += octets
         while len(self._by_key) > _MOST_KEPT or self._octets > _OCTETS_KEPT:
             if len(self._by_key) == 1:
                 return
@@ -55,7 +59,10 @@ class Serving:
         self._process = Confined(wire.MEMORY_OCTETS)
         self._most = self._process.idle + _MOST_GROWN
         self._is_spent = False
-        self._tell(wire.READY, b"")
+        self._notes: list[bytes] = []
+        self._noted = 0
+        self._note(wire.READY, b"")
+        self._tell()
 
     def run(self) -> None:
         """Until the other end is closed."""
@@ -72,33 +79,51 @@ class Serving:
     def _render(self, rest: bytes) -> None:
         source = self._kept.get(rest[: wire.KEY_OCTETS])
         if source is None:
-            self._tell(wire.UNKNOWN, b"")
+            self._note(wire.UNKNOWN, b"")
+            self._tell()
             return
         (seconds,) = wire.SECONDS.unpack_from(rest, wire.KEY_OCTETS)
         sets = wire.unpacked(rest, wire.KEY_OCTETS + wire.SECONDS.size)
+        told = time.monotonic()
         for number, data in enumerate(sets, 1):
             # Ends the process, in whatever it is: also when nobody is left to kill it.
             signal.setitimer(signal.ITIMER_REAL, seconds)
             made = _rendered(source, data)
-            signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+            is_last = number == len(sets)
             if isinstance(made, dict):
                 self._is_spent |= made["code"] == "template_too_much_memory"
-                self._tell(wire.FLAWS, json.dumps([made]).encode(), last=number == len(sets))
+                self._note(wire.FLAWS, json.dumps([made]).encode(), is_last=is_last)
             else:
-                self._tell(wire.TEXTS, wire.packed(made), last=number == len(sets))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+                self._note(wire.TEXTS, wire.packed(made), is_last=is_last)
+            if (
+                is_last
+                or self._noted > _OCTETS_AT_ONCE
+                or time.monotonic() - told > _EVERY_SECONDS
+            ):
+                self._tell()
+                told = time.monotonic()
 
     def _check(self, rest: bytes) -> None:
         (seconds,) = wire.SECONDS.unpack_from(rest)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         flaws = Compiled(**json.loads(rest[wire.SECONDS.size :])).check()
-        self._tell(wire.FLAWS, json.dumps(flaws).encode(), last=True)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._note(wire.FLAWS, json.dumps(flaws).encode(), is_last=True)
+        self._tell()
 
-    def _tell(self, kind: bytes, rest: bytes, *, last: bool = False) -> None:
-        if last and (self._is_spent or self._process.octets() > self._most):
+    def _note(self, kind: bytes, rest: bytes, *, is_last: bool = False) -> None:
+        """An answer, to be told soon."""
+        if is_last and (self._is_spent or self._process.octets() > self._most):
             kind = kind.upper()
-        self._peer.sendall(b"".join((wire.HEAD.pack(len(rest) + 1), kind, rest)))
+        self._notes += (wire.HEAD.pack(len(rest) + 1), kind, rest)
+        self._noted += len(rest)
+
+    def _tell(self) -> None:
+        """Tell what was noted: a word at a time, each would wake the other end."""
+        signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+        self._peer.sendall(b"".join(self._notes))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._notes.clear()
+        self._noted = 0
 
     def _hear(self) -> bytes | None:
         head = self._exactly(wire.HEAD.size)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from notifications.rendering.process import Ended, Renderer
+from notifications.rendering.process import AT_ONCE, Clock, Ended, Renderer
 from notifications.rendering.source import TOO_SLOW, Flaw, Source, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -82,10 +82,13 @@ class Pool:
             return [source.too_large] * len(data)
         texts = [json.dumps(one, separators=(",", ":")).encode() for one in data]
         done: list[dict[str, str] | Flaw] = []
-        until = time.monotonic() + seconds + _EACH_SECONDS * len(texts)
-        while len(done) < len(texts) and (not done or time.monotonic() < until):
+        clock = Clock(seconds, time.monotonic() + seconds + _EACH_SECONDS * len(texts))
+        at_once = AT_ONCE
+        while len(done) < len(texts) and (not done or time.monotonic() < clock.until):
             with self._lent(owner) as renderer:
-                done += renderer.render(source, texts[len(done) :], seconds, until)
+                done += renderer.render(source, texts[len(done) :], clock, at_once)
+                if renderer.is_spent:
+                    at_once = 1
         late = Flaw("", None, None, TOO_SLOW, "all of them together take too long")
         return done + [late] * (len(texts) - len(done))
 

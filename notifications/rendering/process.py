@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ _ROOT = Path(__file__).parents[2]
 _COMMAND = [sys.executable, "-s", "-X", "utf8", "-m", "notifications.renderer"]
 # Nothing of this process's own: there are secrets in it.
 _ENVIRONMENT = {"TZ": "UTC"}
-_AT_ONCE, _OCTETS_AT_ONCE = 128, 128 * 1024
+AT_ONCE, _OCTETS_AT_ONCE = 128, 128 * 1024
+_MOST_KNOWN = 1024
 
 
 class Ended(Exception):
@@ -35,6 +37,14 @@ class Ended(Exception):
     def flaw(self) -> Flaw:
         """The same of the template that was being rendered."""
         return Flaw("", None, None, self.code, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How long each data set may take, and when all of them are to be done."""
+
+    seconds: float
+    until: float
 
 
 class Renderer:
@@ -85,20 +95,24 @@ class Renderer:
         return True
 
     def render(
-        self, source: Source, texts: Sequence[bytes], seconds: float, until: float
+        self, source: Source, texts: Sequence[bytes], clock: Clock, at_once: int = AT_ONCE
     ) -> list[dict[str, str] | Flaw]:
-        """As many of the data sets as it lives for; what it died of is the last."""
+        """As many of the data sets as it lives for, and time is left for.
+
+        It answers for several at once. Where it died of one of several, none is blamed: `texts`
+        is to be tried again with one at once, and then what it died of is the last.
+        """
         done: list[dict[str, str] | Flaw] = []
         self.is_spent = True
+        group: Sequence[bytes] = ()
         try:
-            while len(done) < len(texts) and time.monotonic() < until:
-                group = _group(texts, len(done))
-                self._ask(source, group, seconds)
-                if self._render_group(source, group, done, seconds):
+            while len(done) < len(texts) and time.monotonic() < clock.until:
+                group = _group(texts, len(done), at_once)
+                self._ask(source, group, clock.seconds)
+                if self._hear(source, group, done, clock.seconds):
                     return done
         except Ended as ended:
-            done.append(ended.flaw())
-            return done
+            return [*done, ended.flaw()] if len(group) == 1 else done
         self.is_spent = False
         return done
 
@@ -129,11 +143,13 @@ class Renderer:
         rest = source.key + wire.SECONDS.pack(seconds - wire.AHEAD_SECONDS) + wire.packed(group)
         messages = [wire.RENDER + rest]
         if source.key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             self._known.add(source.key)
             messages.insert(0, wire.SOURCE + source.key + source.packed)
         self._send(*messages, seconds=seconds)
 
-    def _render_group(
+    def _hear(
         self,
         source: Source,
         group: Sequence[bytes],
@@ -170,7 +186,7 @@ class Renderer:
             left = deadline - time.monotonic()
             try:
                 self._peer.settimeout(max(left, 1e-6))
-                piece = self._peer.recv(65536)
+                piece = self._peer.recv(262144)
             except TimeoutError:
                 raise Ended(TOO_SLOW, "it takes too long") from None
             except OSError as error:
@@ -191,10 +207,10 @@ class Renderer:
         return Ended(LIMIT, "the renderer gave up on it")
 
 
-def _group(texts: Sequence[bytes], start: int) -> Sequence[bytes]:
-    """As many as are sent at once, which it hears before it answers."""
+def _group(texts: Sequence[bytes], start: int, at_once: int) -> Sequence[bytes]:
+    """Those that are sent together, which it hears before it answers."""
     octets, end = 0, start
-    while end < len(texts) and end - start < _AT_ONCE and octets < _OCTETS_AT_ONCE:
+    while end < len(texts) and end - start < at_once and octets < _OCTETS_AT_ONCE:
         octets += len(texts[end])
         end += 1
     return texts[start:end]

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
+from notifications.catalog.seeds import seed
 from portal.access import BUILDERS, EVERYBODY, OPERATORS, OWNERS, access_of
 from portal.admin.columns import FILTER_CHOICES, moment
 from portal.admin.scoped import ScopedAdmin
@@ -43,6 +44,12 @@ class TenantAdmin(ScopedAdmin):
         """Name, mode and status are the operators' business."""
         fields = super().get_readonly_fields(request, obj)
         return fields if access_of(request).operator else [*fields, "name", "mode", "status"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """A new tenant has the system templates from the start."""
+        super().save_model(request, obj, form, change)
+        if not change:
+            seed(obj.pk)
 
     # --- Policies ------------------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

@@ -18,6 +18,7 @@ from hiram import env
 from hiram.lib import ids, rest
 from hiram.lib.commands import Command as Base
 from hiram.lib.commands import CommandError
+from notifications.catalog.seeds import seed
 from tenants.auth import issue_key
 from tenants.models import ALL_SCOPES, ApiKey, Provider, Tenant, User
 from tenants.models.api_key import digest
@@ -55,6 +56,7 @@ class Command(Base):
             tenant = _tenant(known)
             for kind, name in (("live", "api_key"), ("test", "test_api_key")):
                 known[name] = _key(tenant, kind, known.get(name))
+            seed(tenant.pk)
             known["portal_password"] = _operator(known.get("portal_password"))
             _write(home / "demo-secrets.json", known)
         _write(home / "demo.json", _facts(known))

@@ -13,19 +13,9 @@ from notifications.catalog.lookup import Sendable, lookup
 from notifications.catalog.rendered import Rendered, Wanted, rendered
 from tenants.models import Tenant
 from tests.notifications.catalog.texts import DATA, DE, EN, body, made, sms
-from tests.tenancy import Caller, caller, make_tenant
+from tests.tenancy import Caller, make_tenant
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def tenant() -> Tenant:
-    return make_tenant()
-
-
-@pytest.fixture
-def api(tenant: Tenant) -> Caller:
-    return caller(tenant)
 
 
 def found(tenant: Tenant, channel: str = "email", slug: str = "auth.reset") -> Sendable:

@@ -1,4 +1,4 @@
-"""`create_tenant`: a new customer of this installation."""
+"""`create_tenant`: a new customer of this installation, with the system templates."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from django.db import IntegrityError, transaction
 from hiram.lib import ids
 from hiram.lib.commands import Command as Base
 from hiram.lib.commands import CommandError, CommandParser
+from notifications.catalog.seeds import seed
+from notifications.rendering import Unavailable
 from tenants.models import Tenant
 
 _NAME_CHARACTERS = 200
@@ -40,6 +42,9 @@ class Command(Base):
         try:
             with transaction.atomic():
                 tenant = Tenant.objects.create(name=name, mode=mode)
+                seed(tenant.pk)
         except IntegrityError as error:
             raise CommandError(f"There is a tenant {name!r} already.") from error
+        except Unavailable as error:
+            raise CommandError("The system templates could not be rendered; try again.") from error
         return {"tenant_id": ids.show("tnt", tenant.pk), "name": tenant.name, "mode": tenant.mode}
