@@ -28,6 +28,7 @@ from notifications.api.held import (
     ReleaseManyEndpoint,
 )
 from notifications.api.preferences import PreferencesEndpoint
+from notifications.api.suppression_csv import ExportEndpoint, ImportEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
@@ -95,6 +96,8 @@ urlpatterns = [
     ),
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
+    path("suppressions/export", ExportEndpoint.as_view(), name="suppressions-export"),
+    path("suppressions/import", ImportEndpoint.as_view(), name="suppressions-import"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
     path("blocks", BlocksEndpoint.as_view(), name="blocks"),
     path("blocks/<str:block_id>", BlockEndpoint.as_view(), name="block"),
