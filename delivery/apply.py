@@ -25,7 +25,7 @@ from hiram.telemetry import metrics
 from notifications import ordering
 from notifications.models import Suppression
 from notifications.states import State, before, may_move
-from notifications.suppression import digest, normalised
+from notifications.suppression import normalised, suppressed, write
 
 BATCH = 100
 
@@ -275,14 +275,7 @@ def _sent(receipt: _Heard, attempt: dict[str, Any], about: _Notification) -> dic
 
 
 def _suppression(about: _Notification, address: str, reason: str) -> Suppression:
-    return Suppression(
-        id=ids.new(),
-        tenant_id=about.tenant_id,
-        mode=about.mode,
-        channel=about.channel,
-        address=digest(about.tenant_id, about.channel, address),
-        reason=reason,
-    )
+    return suppressed((about.tenant_id, about.mode), about.channel, address, reason, "receipt")
 
 
 def _write(cursor: Any, changes: _Changes) -> None:
@@ -294,6 +287,4 @@ def _write(cursor: Any, changes: _Changes) -> None:
         cursor.execute(_MOVE, [json.dumps([*changes.moved.values()], default=str)])
     if changes.events:
         cursor.execute(_EVENTS, [json.dumps(changes.events, default=str)])
-    # In one order, so that two who suppress the same do not wait crosswise.
-    rows = sorted(changes.suppressed, key=lambda row: bytes(row.address))
-    Suppression.objects.bulk_create(rows, ignore_conflicts=True)
+    write(changes.suppressed)

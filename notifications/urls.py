@@ -30,6 +30,7 @@ from notifications.api.held import (
 )
 from notifications.api.notify import CancelRequestEndpoint, NotifyEndpoint, RequestEndpoint
 from notifications.api.preferences import PreferencesEndpoint
+from notifications.api.suppression_csv import ExportEndpoint, ImportEndpoint
 from notifications.api.suppressions import SuppressionEndpoint, SuppressionsEndpoint
 from notifications.api.template_tries import PreviewEndpoint, SendTestEndpoint
 from notifications.api.templates import (
@@ -117,6 +118,8 @@ urlpatterns = [
     path("users/batch", UsersBatchEndpoint.as_view(), name="users-batch"),
     path("users/<str:user_id>", UserEndpoint.as_view(), name="user"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
+    path("suppressions/export", ExportEndpoint.as_view(), name="suppressions-export"),
+    path("suppressions/import", ImportEndpoint.as_view(), name="suppressions-import"),
     path("suppressions/<str:suppression_id>", SuppressionEndpoint.as_view(), name="suppression"),
     path("templates", TemplatesEndpoint.as_view(), name="templates"),
     path("templates/reset", ResetEndpoint.as_view(), name="templates-reset"),

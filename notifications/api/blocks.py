@@ -15,7 +15,7 @@ from hiram.lib.pagination import paginate, read_parameters, read_query
 from hiram.lib.problems import Problem
 from hiram.lib.rest import answer, read_json, validate
 from notifications.api.endpoints import READ, WRITE, OfCaller
-from notifications.api.of_user import PAGING, Channel, options_only, query_parameter
+from notifications.api.options import PAGING, Channel, options_only, query_parameter
 from notifications.api.shapes import ChannelName, Moment
 from notifications.api.until import Expiry, check_ahead
 from notifications.channel import one_line

@@ -11,18 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import paginate, read_parameters, read_query
 from hiram.lib.rest import answer, read_json, validate
-from notifications.api.of_user import (
+from notifications.api.of_user import USER_ID, OfUser
+from notifications.api.options import (
     CATEGORIES,
     PAGING,
-    USER_ID,
     Category,
     Channel,
-    OfUser,
+    address_of,
     options_only,
     query_parameter,
 )
 from notifications.api.shapes import Moment
-from notifications.api.suppressions import address_of
 from notifications.channel import RECIPIENT_CHARACTERS
 from notifications.consent import record
 from notifications.models import Consent

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from hiram.lib import rfc3339
 from hiram.lib.pagination import read_parameters
 from hiram.lib.rest import answer, read_json, validate
-from notifications.api.of_user import USER_ID, Category, Channel, OfUser
+from notifications.api.of_user import USER_ID, OfUser
+from notifications.api.options import Category, Channel
 from notifications.api.shapes import Moment
 from notifications.channel import ONE_LINE_PATTERN, one_line
 from notifications.models import Preference

@@ -8,26 +8,45 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
-from hiram.lib import ids, pagination, rfc3339
+from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import paginate, read_parameters, read_query, refused
-from hiram.lib.problems import FieldError, Problem
+from hiram.lib.problems import Problem
 from hiram.lib.rest import answer, read_json, validate
 from notifications.api.endpoints import READ, WRITE, OfCaller
+from notifications.api.options import (
+    CATEGORIES,
+    PAGING,
+    Category,
+    Channel,
+    address_of,
+    one_of,
+    options_only,
+    query_parameter,
+)
 from notifications.api.shapes import ChannelName, Moment
+from notifications.api.until import Expiry, check_ahead
 from notifications.models import Suppression
 from notifications.shelves import channels
 from notifications.suppression import digest, suppress
+from notifications.withhold import withhold_from_addresses
 
 _TAGS = ["suppressions"]
-_REASONS = tuple(Suppression.Reason.values)
+REASONS = tuple(Suppression.Reason.values)
 
 SuppressionId = Annotated[
     str,
     Field(pattern="^sup_[0-9A-HJKMNP-TV-Z]{26}$", examples=["sup_01M7XPVS3MEJ8V36AJKWHG10T2"]),
 ]
-Reason = Annotated[str, Field(json_schema_extra={"enum": list(_REASONS)})]
+ShownReason = Annotated[str, Field(json_schema_extra={"enum": list(REASONS)})]
+Reason = Annotated[str, one_of(REASONS), Field(json_schema_extra={"enum": list(REASONS)})]
+FILTERS = (
+    query_parameter("channel", "One channel.", *channels),
+    query_parameter("reason", "One reason.", *REASONS),
+    query_parameter("category", "Those for one category alone.", *CATEGORIES),
+    query_parameter("source", "One source: api, portal, import, receipt, unsubscribe."),
+)
 
 
 class NewSuppression(BaseModel):
@@ -35,16 +54,23 @@ class NewSuppression(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    channel: str = Field(examples=["email"])
-    recipient: str = Field(examples=["ada@example.com"])
+    channel: Channel = Field(examples=["email"])
+    address: str = Field(examples=["ada@example.com"])
+    reason: Reason = Suppression.Reason.MANUAL.value
+    category: Category | None = Field(None, description="For this category alone.")
+    expires_at: Expiry = Field(None, description="Until then; null: until it is deleted.")
 
 
 class ShownSuppression(BaseModel):
-    """A row; its address is not kept, only recognised."""
+    """A row. Its address is null once its owner is erased: then it is only recognised."""
 
     id: SuppressionId
     channel: ChannelName
-    reason: Reason
+    address: str | None
+    category: str | None
+    reason: ShownReason
+    source: str = Field(description="Who added it: api, portal, import, receipt, unsubscribe.")
+    expires_at: Moment | None
     created_at: Moment
 
 
@@ -56,13 +82,9 @@ class SuppressionPage(BaseModel):
     has_more: bool
 
 
-def _query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenApiParameter:
-    return OpenApiParameter(
-        name, schema or OpenApiTypes.STR, OpenApiParameter.QUERY, description=about
-    )
+class OfSuppressions(OfCaller):
+    """What the endpoints of the list share."""
 
-
-class _Suppressions(OfCaller):
     scopes: ClassVar[dict[str, str]] = {"GET": READ, "POST": WRITE, "DELETE": WRITE}
 
     @property
@@ -70,85 +92,80 @@ class _Suppressions(OfCaller):
         """Those of the key's tenant in its mode."""
         return Suppression.objects.filter(tenant_id=self.caller.tenant_id, mode=self.caller.mode)
 
+    def filters(self, asked: dict[str, str]) -> dict[str, Any]:
+        """What a query asks for, as filters of the rows. Raises Problem: 400."""
+        options_only(asked, channel=tuple(channels), reason=REASONS, category=CATEGORIES)
+        if "address" not in asked:
+            return asked
+        if "channel" not in asked:
+            text = "An address is one of a channel."
+            raise Problem("bad-query", errors=[refused("channel", "required", text)])
+        address = address_of(asked["channel"], asked.pop("address"), "bad-query")
+        return asked | {"address": digest(self.caller.tenant_id, asked["channel"], address)}
 
-class SuppressionsEndpoint(_Suppressions):
+
+class SuppressionsEndpoint(OfSuppressions):
     """`/v1/suppressions`."""
 
     @extend_schema(
         operation_id="listSuppressions",
         summary="List suppressed addresses",
-        description="Newest first. Addresses are not kept in clear: ask for one by `channel` and"
-        " `recipient`.",
+        description="Newest first, also those that have expired.",
         tags=_TAGS,
         parameters=[
-            _query("limit", "Rows of one page.", {
-                "type": "integer", "minimum": pagination.LEAST, "maximum": pagination.MOST,
-                "default": pagination.DEFAULT,
-            }),
-            _query("cursor", "`next_cursor` of the page before, with the same filters."),
-            _query("channel", "One channel.", {"type": "string", "enum": [*channels]}),
-            _query("reason", "One reason.", {"type": "string", "enum": list(_REASONS)}),
-            _query("recipient", "One address, however spelt; with its `channel`."),
+            *PAGING,
+            *FILTERS,
+            query_parameter("address", "One address, however spelt; with its `channel`."),
         ],
         responses={200: SuppressionPage},
-    )  # fmt: skip
+    )
     def get(self, request: HttpRequest) -> HttpResponse:
         """One page."""
-        query = read_query(request, "channel", "reason", "recipient")
-        rows = self.suppressions.filter(**self._filters(dict(query.filters)))
+        query = read_query(request, "channel", "reason", "source", "address", "category")
+        rows = self.suppressions.filter(**self.filters(dict(query.filters)))
         scope = (self.caller.tenant, self.caller.mode, "suppressions")
         return answer(paginate(rows, query, scope=scope).body(_show))
 
     @extend_schema(
         operation_id="addSuppression",
         summary="Suppress an address",
-        description="Nothing is sent to it any more: what is accepted for it ends `suppressed`.",
+        description="Nothing is sent to it any more: what is owed to it, and what is accepted for"
+        " it, ends `suppressed`.",
         tags=_TAGS,
         request=NewSuppression,
         responses={
-            200: OpenApiResponse(ShownSuppression, "It was suppressed already; the reason stays."),
-            201: OpenApiResponse(ShownSuppression, "Suppressed, with the reason `manual`."),
+            200: OpenApiResponse(
+                ShownSuppression, "It was suppressed already; what lasts longer stays."
+            ),
+            201: OpenApiResponse(ShownSuppression, "Suppressed."),
         },
         examples=[
             OpenApiExample(
                 "E-mail",
-                {"channel": "email", "recipient": "ada@example.com"},
+                {
+                    "channel": "email", "address": "ada@example.com", "reason": "manual",
+                    "expires_at": None,
+                },
                 request_only=True,
             )
         ],
-    )
+    )  # fmt: skip
     def post(self, request: HttpRequest) -> HttpResponse:
         """Add one."""
         read_parameters(request)
         given: NewSuppression = validate(NewSuppression, read_json(request))
-        if given.channel not in channels:
-            text = f"This must be one of {', '.join(channels)}."
-            raise Problem("invalid", errors=[FieldError("/channel", "not_an_option", text)])
-        address = address_of(given.channel, given.recipient)
+        address = address_of(given.channel, given.address)
+        check_ahead(given.expires_at)
         owner = self.owner
         row, is_new = suppress(
-            owner.tenant_id, owner.mode, given.channel, address, Suppression.Reason.MANUAL
-        )
+            owner.tenant_id, owner.mode, given.channel, address, given.reason, "api",
+            category=given.category, expires_at=given.expires_at,
+        )  # fmt: skip
+        withhold_from_addresses(owner, given.channel, [address])
         return answer(_show(row), 201 if is_new else 200)
 
-    def _filters(self, asked: dict[str, str]) -> dict[str, Any]:
-        options = {"channel": tuple(channels), "reason": _REASONS}
-        errors = [
-            refused(name, "not_an_option", f"This must be one of {', '.join(allowed)}.")
-            for name, allowed in options.items()
-            if name in asked and asked[name] not in allowed
-        ]
-        if "recipient" in asked and "channel" not in asked:
-            errors.append(refused("channel", "required", "An address is one of a channel."))
-        if errors:
-            raise Problem("bad-query", errors=errors)
-        if "recipient" not in asked:
-            return asked
-        address = address_of(asked["channel"], asked.pop("recipient"), "bad-query")
-        return asked | {"address": digest(self.caller.tenant_id, asked["channel"], address)}
 
-
-class SuppressionEndpoint(_Suppressions):
+class SuppressionEndpoint(OfSuppressions):
     """`/v1/suppressions/{id}`."""
 
     scopes: ClassVar[dict[str, str]] = {"DELETE": WRITE}
@@ -178,21 +195,14 @@ class SuppressionEndpoint(_Suppressions):
         return HttpResponse(status=204)
 
 
-def address_of(channel: str, text: str, problem: str = "invalid") -> str:
-    """As the channel's requests take it. Raises Problem."""
-    field = channels[channel].request.model_fields["recipient"]
-    kind: Any = Annotated[(field.annotation, *field.metadata)]
-    try:
-        return str(validate(TypeAdapter(kind), text))
-    except Problem as error:
-        errors = [FieldError("/address", e.code, e.detail) for e in error.errors]
-        raise Problem(problem, errors=errors) from error
-
-
 def _show(row: Suppression) -> dict[str, Any]:
     return {
         "id": ids.show("sup", row.pk),
         "channel": row.channel,
+        "address": row.recipient,
+        "category": row.category,
         "reason": row.reason,
+        "source": row.source,
+        "expires_at": rfc3339.show_if(row.expires_at),
         "created_at": rfc3339.show(row.created_at),
     }

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.admin import register
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,8 +17,10 @@ from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 
 from hiram.lib import ids
+from notifications.accept import Owner
 from notifications.models import Suppression
 from notifications.suppression import suppress
+from notifications.withhold import withhold_from_addresses
 from portal.access import BUILDERS, EVERYBODY, access_of
 from portal.admin.columns import column, moment, tenant_asked_for
 from portal.admin.feed import ChannelFilter, Feed, ModeFilter, OneOf
@@ -48,20 +51,26 @@ class Suppressions(Feed):
 
 @register(Suppression, site=site)
 class SuppressionAdmin(ScopedAdmin):
-    """No address is shown, for none is kept: only whether one that is asked for is in the list."""
+    """Whoever is erased is in the list without the address, and is found by it all the same."""
 
     who = {"view": EVERYBODY, "add": BUILDERS, "allow": BUILDERS}
     form = SuppressionForm
-    columns = ("channel", "mode", "why", moment("created_at", "since"))
+    columns = ("to", "channel", "mode", "why", "only", moment("created_at", "since"))
     filters = (ReasonFilter, ChannelFilter, ModeFilter)
     search_fields = ("address",)
-    search_help_text = "A whole address, however spelt: addresses are not kept in clear"
+    search_help_text = "A whole address, however spelt"
     sortable_by = ()
     ordering = ("-created_at", "-id")
     list_select_related = ("tenant",)
     change_form_before_template = "portal/suppression_actions.html"
-    fields = ("tenant", "channel", "mode", "why", "meaning", "because", "created_at", "shown_id")
-    readonly_fields = ("why", "meaning", "because", "created_at", "shown_id")
+    fields = (
+        "tenant", "to", "channel", "mode", "why", "meaning", "only", "source", "because",
+        "created_at", "expires_at", "shown_id",
+    )  # fmt: skip
+    readonly_fields = (
+        "to", "why", "meaning", "only", "source", "because", "created_at", "expires_at",
+        "shown_id",
+    )  # fmt: skip
 
     @column("reason")
     def why(self, row: Suppression) -> str:
@@ -72,6 +81,16 @@ class SuppressionAdmin(ScopedAdmin):
     def meaning(self, row: Suppression) -> str:
         """The same in a sentence."""
         return reason_in_words(f"suppression:{row.reason}")
+
+    @column("address")
+    def to(self, row: Suppression) -> str:
+        """Which it is, while its owner is not erased."""
+        return row.recipient or "—"
+
+    @column("only for")
+    def only(self, row: Suppression) -> str:
+        """The category, where it is not for everything."""
+        return row.category or "—"
 
     @column("because of")
     def because(self, row: Suppression) -> str:
@@ -123,9 +142,13 @@ class SuppressionAdmin(ScopedAdmin):
         given = form.cleaned_data
         row, _ = suppress(
             obj.tenant_id, given["mode"], given["channel"], given["recipient"],
-            Suppression.Reason.MANUAL,
+            Suppression.Reason.MANUAL, "portal",
         )  # fmt: skip
         obj.pk, obj.reason = row.pk, row.reason
+        owner = Owner(row.tenant_id, row.mode)
+        transaction.on_commit(
+            lambda: withhold_from_addresses(owner, row.channel, [given["recipient"]])
+        )
 
     # --- Allowing again --------------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:

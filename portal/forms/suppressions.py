@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from hiram.lib.problems import Problem
-from notifications.api.suppressions import address_of
+from notifications.api.options import address_of
 from notifications.channel import RECIPIENT_CHARACTERS
 from notifications.models import Suppression
 from notifications.shelves import channel_choices
@@ -19,7 +19,7 @@ from portal.forms.webhooks import MODES, own_mode
 
 
 class SuppressionForm(TenantForm):
-    """The address goes in and never comes out: what is kept of it is a digest."""
+    """An address that is not written to any more."""
 
     channel = forms.ChoiceField(choices=channel_choices, widget=UnfoldAdminSelectWidget)
     mode = forms.ChoiceField(
@@ -30,7 +30,7 @@ class SuppressionForm(TenantForm):
     recipient = forms.CharField(
         max_length=RECIPIENT_CHARACTERS,
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
-        help_text="Nothing is sent to it any more. Only a digest of it is kept.",
+        help_text="Nothing is sent to it any more.",
     )
 
     class Meta:
@@ -49,10 +49,10 @@ class SuppressionForm(TenantForm):
             said = [error.detail for error in problem.errors]
             raise ValidationError({"recipient": said}) from problem
         cleaned |= {"mode": own_mode(self.tenant, cleaned["mode"]), "recipient": address}
-        same = {
-            "tenant": self.tenant, "mode": cleaned["mode"], "channel": channel,
-            "address": digest(self.tenant.pk, channel, address),
-        }  # fmt: skip
-        if Suppression.objects.filter(**same).exists():
+        same = Suppression.objects.filter(
+            tenant=self.tenant, mode=cleaned["mode"], channel=channel, category=None,
+            address=digest(self.tenant.pk, channel, address), expires_at=None,
+        )  # fmt: skip
+        if same.exists():
             self.add_error("recipient", "It is in the list already.")
         return cleaned

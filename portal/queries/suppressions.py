@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from hiram.lib.problems import Problem
-from notifications.api.suppressions import address_of
+from notifications.api.options import address_of
 from notifications.models import Notification, Suppression
 from notifications.shelves import channels
 from notifications.states import State

@@ -55,11 +55,16 @@ REASONS = {
     "suppression:hard_bounce": "An earlier message to this address came back for good.",
     "suppression:complaint": "The recipient complained of an earlier message.",
     "suppression:manual": "Somebody decided that this address must not be written to.",
+    "suppression:unsubscribed": "The recipient unsubscribed from this category.",
+    "preference": "The user does not want this on this channel.",
+    "consent": "It is marketing, and the user has not agreed to it.",
+    "block": "The tenant, or this channel, was blocked.",
 }
 
 DEAD = (
     "bad_address", "bad_content", "content_gone", "unreadable", "sender_not_allowed", "defect",
     "poison", "dropped", "suppression:hard_bounce", "suppression:complaint", "suppression:manual",
+    "suppression:unsubscribed", "preference", "consent", "block",
 )  # fmt: skip
 """Reasons for which a notification ends `failed`."""
 
@@ -67,6 +72,7 @@ SUPPRESSED = {
     "hard_bounce": "came back for good",
     "complaint": "complained",
     "manual": "added by hand",
+    "unsubscribed": "unsubscribed",
 }
 """How an address came into the list of the suppressed."""
 

@@ -54,6 +54,7 @@ class TestDocument:
             "/v1/webhooks/{webhook_id}/test", "/v1/users", "/v1/users/batch", "/v1/users/{user_id}",
             "/v1/users/{user_id}/preferences",
             "/v1/users/{user_id}/consents", "/v1/blocks", "/v1/blocks/{block_id}",
+            "/v1/suppressions/export", "/v1/suppressions/import",
         }  # fmt: skip
 
     @pytest.mark.parametrize("operation", OPERATIONS)
@@ -65,7 +66,9 @@ class TestDocument:
             if int(status) >= 400:
                 assert response == {"$ref": f"#/components/responses/Problem{status}"}
         if "requestBody" in operation:
-            assert set(operation["requestBody"]["content"]) == {"application/json"}
+            is_file = operation["operationId"] == "importSuppressions"
+            kind = "text/csv" if is_file else "application/json"
+            assert set(operation["requestBody"]["content"]) == {kind}
             assert {"409", "413", "415", "422"} <= set(operation["responses"])
 
     def test_a_key_opens_every_operation(self) -> None:

@@ -158,11 +158,14 @@ def test_eight_who_suppress_at_once_make_one_row(tenant: Tenant) -> None:
 
 class TestApi:
     def test_from_the_first_to_the_last(self, tenant: Tenant, live: Api) -> None:
-        body = {"channel": "email", "recipient": " Ada@Recipient.example".strip()}
+        body = {"channel": "email", "address": "Ada@Recipient.example"}
         made = live.post(body, LIST)
         assert made.status == 201
-        assert set(made.body) == {"id", "channel", "reason", "created_at"}
-        again = live.post(body | {"recipient": ADA}, LIST)
+        assert {k: v for k, v in made.body.items() if k not in {"id", "created_at"}} == {
+            "channel": "email", "address": "Ada@recipient.example", "category": None,
+            "reason": "manual", "source": "api", "expires_at": None,
+        }  # fmt: skip
+        again = live.post(body | {"address": ADA}, LIST)
         assert (again.status, again.body) == (200, made.body)
         assert live.get(LIST).body["data"] == [made.body]
         assert live.post(email()).status == 202
@@ -173,15 +176,20 @@ class TestApi:
         [found] = post(tenant)
         assert found.status == "accepted"
 
-    def test_no_address_is_stored(self, live: Api) -> None:
-        live.post({"channel": "email", "recipient": ADA}, LIST)
+    def test_an_erased_address_is_recognised_and_not_told(self, live: Api) -> None:
+        live.post({"channel": "email", "address": ADA}, LIST)
+        Suppression.objects.update(recipient=None)
         row = Suppression.objects.values().get()
         assert b"ada" not in bytes(row["address"])
         assert "ada" not in str({k: v for k, v in row.items() if k != "address"})
+        again = live.post({"channel": "email", "address": ADA}, LIST)
+        assert (again.status, again.body["address"]) == (200, None)
+        [found] = live.get(f"{LIST}?channel=email&address=ADA%40recipient.example").body["data"]
+        assert found["address"] is None
 
     def test_the_first_reason_stays(self, tenant: Tenant, live: Api) -> None:
         suppress(tenant.pk, "live", "email", ADA, "complaint")
-        said = live.post({"channel": "email", "recipient": ADA}, LIST)
+        said = live.post({"channel": "email", "address": ADA}, LIST)
         assert (said.status, said.body["reason"]) == (200, "complaint")
 
     def test_filters_and_pages(self, tenant: Tenant, live: Api) -> None:
@@ -190,9 +198,9 @@ class TestApi:
         suppress(tenant.pk, "live", "email", "bob@recipient.example", "hard_bounce")
         reasons = {
             "": ["hard_bounce", "manual", "complaint"], "channel=email": ["hard_bounce", "complaint"],
-            "reason=manual": ["manual"], "channel=email&recipient=ADA%40recipient.example": ["complaint"],
-            "channel=sms&recipient=%2B1+415+555+0100": ["manual"],
-            "channel=email&recipient=eve%40recipient.example": [],
+            "reason=manual": ["manual"], "channel=email&address=ADA%40recipient.example": ["complaint"],
+            "channel=sms&address=%2B1+415+555+0100": ["manual"],
+            "channel=email&address=eve%40recipient.example": [],
         }  # fmt: skip
         for query, wanted in reasons.items():
             said = live.get(f"{LIST}?{query}")
@@ -207,8 +215,10 @@ class TestApi:
         [
             ("channel=fax", [("/channel", "not_an_option")]),
             ("reason=whim", [("/reason", "not_an_option")]),
-            ("recipient=a%40x.org", [("/channel", "required")]),
-            ("channel=sms&recipient=a%40x.org", [("/recipient", "invalid")]),
+            ("address=a%40x.org", [("/channel", "required")]),
+            ("channel=sms&address=a%40x.org", [("/address", "invalid")]),
+            ("category=gossip", [("/category", "not_an_option")]),
+            ("recipient=a%40x.org", [("/recipient", "unknown_parameter")]),
             ("mode=test", [("/mode", "unknown_parameter")]),
         ],
     )
@@ -219,11 +229,14 @@ class TestApi:
     @pytest.mark.parametrize(
         ("body", "errors"),
         [
-            ({}, [("/channel", "required"), ("/recipient", "required")]),
-            ({"channel": "fax", "recipient": "1"}, [("/channel", "not_an_option")]),
-            ({"channel": "email", "recipient": "nobody"}, [("/recipient", "invalid")]),
-            ({"channel": "sms", "recipient": ADA}, [("/recipient", "invalid")]),
-            ({"channel": "email", "recipient": ADA, "reason": "x"}, [("/reason", "unknown_field")]),
+            ({}, [("/channel", "required"), ("/address", "required")]),
+            ({"channel": "fax", "address": "1"}, [("/channel", "not_an_option")]),
+            ({"channel": "email", "address": "nobody"}, [("/address", "invalid")]),
+            ({"channel": "sms", "address": ADA}, [("/address", "invalid")]),
+            ({"channel": "email", "address": ADA, "reason": "x"}, [("/reason", "not_an_option")]),
+            ({"channel": "email", "address": ADA, "source": "x"}, [("/source", "unknown_field")]),
+            ({"channel": "email", "address": ADA, "category": "x"}, [("/category", "not_an_option")]),
+            ({"channel": "email", "address": ADA, "expires_at": "2020-01-01T00:00:00Z"}, [("/expires_at", "in_the_past")]),
         ],
     )  # fmt: skip
     def test_bodies_that_cannot_be(self, live: Api, body: Any, errors: Any) -> None:
@@ -232,7 +245,7 @@ class TestApi:
         assert not Suppression.objects.exists()
 
     def test_each_mode_has_its_own(self, tenant: Tenant, live: Api) -> None:
-        made = live.post({"channel": "email", "recipient": ADA}, LIST).body["id"]
+        made = live.post({"channel": "email", "address": ADA}, LIST).body["id"]
         tested = api(tenant, "test")
         assert tested.get(LIST).body["data"] == []
         assert tested.ask("DELETE", f"{LIST}/{made}").code == "not-found"
@@ -243,3 +256,59 @@ class TestApi:
     def test_a_malformed_id(self, live: Api) -> None:
         for shown in ("x", "ntf_" + "0" * 26, "sup_" + "0" * 25, "sup_" + "0" * 26):
             assert live.ask("DELETE", f"{LIST}/{shown}").code == "not-found"
+
+    def test_what_is_owed_to_it_ends(self, tenant: Tenant, live: Api) -> None:
+        later = (timezone.now() + timedelta(hours=1)).isoformat()
+        ada, odd, bob, marketing = post(
+            tenant, email(scheduled_at=later), email(recipient="ADA@recipient.example"),
+            email(recipient="bob@recipient.example"), email(category="marketing"),
+        )  # fmt: skip
+        made = {"channel": "email", "address": ADA, "category": "marketing"}
+        assert live.post(made, LIST).status == 201
+        assert self.states(ada, odd, bob, marketing) == [
+            "scheduled", "accepted", "accepted", "suppressed",
+        ]  # fmt: skip
+        assert live.post(made | {"category": None}, LIST).status == 201
+        assert self.states(ada, odd, bob) == ["suppressed", "suppressed", "accepted"]
+        assert Notification.objects.get(pk=odd.pk).reason == "suppression:manual"
+        assert Suppression.objects.count() == 2
+
+    def states(self, *rows: Notification) -> list[str]:
+        found = Notification.objects.in_bulk([row.pk for row in rows])
+        return [found[row.pk].status for row in rows]
+
+    def test_one_category_alone(self, tenant: Tenant, live: Api) -> None:
+        live.post({"channel": "email", "address": ADA, "category": "marketing"}, LIST)
+        news, order = post(tenant, email(category="marketing"), email())
+        assert (news.status, news.reason) == ("suppressed", "suppression:manual")
+        assert order.status == "accepted"
+
+    def test_what_has_expired_is_as_if_it_was_not_there(self, tenant: Tenant, live: Api) -> None:
+        soon = (timezone.now() + timedelta(hours=1)).isoformat()
+        first = live.post({"channel": "email", "address": ADA, "expires_at": soon}, LIST)
+        Suppression.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        [found] = post(tenant)
+        assert found.status == "accepted"
+        body = {"channel": "email", "address": "ADA@recipient.example", "reason": "complaint"}
+        again = live.post(body, LIST)
+        assert again.status == 201
+        assert again.body["id"] != first.body["id"]
+        assert (again.body["address"], again.body["reason"]) == (
+            "ADA@recipient.example", "complaint",
+        )  # fmt: skip
+        assert again.body["created_at"] > first.body["created_at"]
+        assert Suppression.objects.count() == 1
+
+    def test_what_lasts_longer_stays(self, tenant: Tenant, live: Api) -> None:
+        def add(reason: str, hours: int | None) -> tuple[int, str]:
+            until = hours and (timezone.now() + timedelta(hours=hours)).isoformat()
+            body = {"channel": "email", "address": ADA, "reason": reason, "expires_at": until}
+            said = live.post(body, LIST)
+            return said.status, said.body["reason"]
+
+        assert add("manual", 2) == (201, "manual")
+        assert add("unsubscribed", 1) == (200, "manual")
+        assert add("complaint", 3) == (200, "complaint")
+        assert add("hard_bounce", None) == (200, "hard_bounce")
+        assert add("manual", 9) == (200, "hard_bounce")
+        assert Suppression.objects.get().expires_at is None
