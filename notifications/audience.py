@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hiram.lib.locales import locale
-from hiram.lib.problems import FieldError
+from hiram.lib.problems import FieldError, Problem
 from notifications.accept import NOWHERE, Origin, Owner
 from notifications.catalog.lookup import Sendable, lookup
 from notifications.catalog.rendered import FIELDS, Rendered, Wanted, rendered
 from notifications.channel import SLUG_CHARACTERS
+from notifications.rendering import Unavailable
 from notifications.shelves import channels
 from notifications.subscribers import User, users
 from tenants.senders import NOBODY, USER, Sender, read
@@ -45,7 +46,7 @@ def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> lis
     What is not of the right type stays as it is: the channel's own check will say so.
 
     Raises:
-        rendering.Unavailable: the renderers of templates are all busy.
+        Problem: 503 while the renderers of templates are all busy.
     """
     named = {name for body in bodies if (name := _word(body, "user_id")) is not None}
     if known is None:
@@ -124,7 +125,10 @@ def _of_channel(template: Sendable | FieldError, asked: Sequence[Filled]) -> Ite
     if isinstance(template, FieldError):
         return [replace(one, errors=(template,)) for one in asked]
     sets = [Wanted(_locale(one), _data(one.body)) for one in asked]
-    made = rendered(template, sets)
+    try:
+        made = rendered(template, sets)
+    except Unavailable as error:
+        raise Problem("busy", headers={"Retry-After": "1"}) from error
     return [_written(one, text) for one, text in zip(asked, made, strict=True)]
 
 
