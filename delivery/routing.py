@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.db import connection
 
 from delivery import choice
 from delivery.choice import Candidate, Past, Reason, Standing
+from delivery.driver import Account
 from delivery.limits import limits
 from delivery.route import Route, opened
 from delivery.shelves import drivers
@@ -119,10 +120,14 @@ class Routes:
         tenants: Iterable[UUID],
         chosen: Iterable[UUID] = (),
         chance: Callable[[], float] = random.random,
+        *,
+        only_looks: bool = False,
     ) -> None:
         """Read the providers of these tenants, their own or else the platform's; those that are
-        `chosen` also where they are disabled, to say so."""
+        `chosen` also where they are disabled, to say so. One that `only_looks` takes no probe and
+        no token and opens no account: its ways are to be shown, not to be gone."""
         self._chance = chance
+        self._only_looks = only_looks
         self._found: dict[UUID, list[Offer]] = {t: [] for t in tenants}
         with connection.cursor() as cursor:
             cursor.execute(_PROVIDERS, [list(self._found), list(chosen)])
@@ -171,6 +176,11 @@ class Routes:
             passed_over.append((offer.provider.name, _why_not(offer, no)))
         return self._no_way(found, allowed, wait)
 
+    def senders(self, provider_id: UUID | None) -> Mapping[str, Any]:
+        """The open settings of this provider, which name its usual sender."""
+        every = (offer.provider for offers in self._found.values() for offer in offers)
+        return next((row.settings for row in every if row.pk == provider_id), {})
+
     def back(self, tenant_id: UUID, provider_id: UUID | None) -> Way | None:
         """The way to a provider that was called before, whatever its health."""
         for offer in self._found[tenant_id]:
@@ -182,6 +192,8 @@ class Routes:
 
     def _hindered(self, offer: Offer) -> Way | float:
         """The way through this provider, or for how many seconds there is none."""
+        if self._only_looks:
+            return _seen(offer)
         route = opened(offer.provider)
         if route is None:
             self._stand(offer, Standing.PAUSED)
@@ -213,6 +225,13 @@ class Routes:
             return NoWay(PROVIDER_LIMITED, seconds=wait)
         is_paused = all(o.candidate.standing is Standing.PAUSED for o in allowed)
         return NoWay(PROVIDER_PAUSED if is_paused else PROVIDER_FAILING)
+
+
+def _seen(offer: Offer) -> Way | float:
+    row, driver = offer.provider, drivers.get(offer.provider.driver)
+    if driver is None:
+        return 0.0
+    return Way(Route(row.driver, driver, Account(str(row.pk), "", None, None), row.pk, row.name), Reason.PRIMARY)
 
 
 def _allows(offer: Offer, sender: str) -> bool:

@@ -10,8 +10,10 @@ from delivery.api.endpoints import (
     ProvidersEndpoint,
     ProviderTestEndpoint,
 )
+from delivery.api.explain import ExplainEndpoint
 
 urlpatterns = [
+    path("explain", ExplainEndpoint.as_view(), name="explain"),
     path("drivers", DriversEndpoint.as_view(), name="drivers"),
     path("providers", ProvidersEndpoint.as_view(), name="providers"),
     path("providers/<str:provider_id>", ProviderEndpoint.as_view(), name="provider"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from notifications.api.bodies import checked
+from notifications.api.bodies import Checked, checked
+from notifications.api.notifying import Plan, plan
 from notifications.api.verdicts import accepted
 
-__all__ = ["accepted", "checked"]
+__all__ = ["Checked", "Plan", "accepted", "checked", "plan"]

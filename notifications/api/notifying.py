@@ -31,7 +31,9 @@ _UNREACHABLE = "There is no address for this recipient"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sorted:
+class Plan:
+    """What can be accepted, and what stands against the rest, by whom each is for."""
+
     good: list[tuple[Aim, Checked]]
     bad: list[tuple[Aim, list[FieldError]]]
 
@@ -42,7 +44,7 @@ def notify(owner: Owner, asked: Notify, known: Key | None) -> Answer:
     Raises:
         Problem: 409; 422 where none can be, or what all of them share does not fit.
     """
-    found = _sorted(owner, asked)
+    found = plan(owner, asked)
     if not found.good:
         errors = [error for _, own in found.bad for error in own]
         if given := told_before(owner, known, errors):
@@ -75,7 +77,12 @@ def _of_call(call: Call, asked: Notify, one: Checked) -> Checked:
     return replace(one, origin=replace(one.origin, request_id=call.id, once=once))
 
 
-def _sorted(owner: Owner, asked: Notify) -> _Sorted:
+def plan(owner: Owner, asked: Notify) -> Plan:
+    """What would become of each recipient on each channel.
+
+    Raises:
+        Problem: 422 where what all of them share does not fit.
+    """
     named = {one.user_id for one in asked.to if one.user_id is not None}
     known = users(owner.tenant_id, owner.mode, named) if named else {}
     aimed = _aimed(owner, asked, known)
@@ -83,7 +90,7 @@ def _sorted(owner: Owner, asked: Notify) -> _Sorted:
     reached = [place for place, aim in enumerate(aimed) if aim.address]
     filled = dict(zip(reached, fill(owner, [bodies[p] for p in reached], known), strict=True))
     at = datetime.now(UTC)
-    found = _Sorted([], [])
+    found = Plan([], [])
     for place, aim in enumerate(aimed):
         given = check(filled[place], at) if aim.address else [_unreachable(asked.to, aim, known)]
         if isinstance(given, list):
