@@ -41,6 +41,7 @@ _SCHEMES = {
 _TAGS = [
     {"name": "notifications", "description": "Send, and see what became of it."},
     {"name": "providers", "description": "The accounts that carry your messages."},
+    {"name": "senders", "description": "Who messages are from, by whom they are for."},
     {"name": "handshake", "description": "Who a key is."},
 ]
 _ALWAYS = ("400", "401", "403", "500", "503")
@@ -155,14 +156,15 @@ def _problems(status: str) -> dict[str, Any]:
 
 
 def _add_problems(operation: dict[str, Any], *, has_id: bool) -> None:
-    statuses = {*_ALWAYS, *(["404"] if has_id else []), "429"}
+    """Those of every operation, and those that it names itself."""
+    named = (status for status in operation["responses"] if status >= "400")
+    statuses = {*_ALWAYS, *(["404"] if has_id else []), "429", *named}
     if "requestBody" in operation:
         operation["requestBody"]["required"] = True
         statuses |= set(_WITH_BODY)
     for status in sorted(statuses):
-        operation["responses"].setdefault(
-            status, {"$ref": f"#/components/responses/Problem{status}"}
-        )
+        problem = {"$ref": f"#/components/responses/Problem{status}"}
+        operation["responses"][status] = problem
 
 
 @cache

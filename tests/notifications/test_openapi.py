@@ -47,6 +47,8 @@ class TestDocument:
             "/v1/notifications/{notification_id}/cancel", "/v1/cancel", "/v1/dead-letters", "/v1/dead-letters/replay", "/v1/dead-letters/replay/{replay_id}",
             "/v1/notifications/{notification_id}/replay", "/v1/notifications/{notification_id}/release",
             "/v1/notifications/{notification_id}/drop", "/v1/held/release", "/v1/held/drop",
+            "/v1/sender-configs", "/v1/sender-configs/app", "/v1/sender-configs/{scope}/{scope_id}",
+            "/v1/sender-domains", "/v1/sender-domains/{domain}", "/v1/sender-domains/{domain}/verify",
             "/v1/policies", "/v1/policies/{category}", "/v1/suppressions",
             "/v1/suppressions/{suppression_id}", "/v1/events", "/v1/webhooks",
             "/v1/webhooks/{webhook_id}", "/v1/webhooks/{webhook_id}/deliveries",

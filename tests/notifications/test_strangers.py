@@ -16,7 +16,7 @@ from notifications.accept import Owner
 from notifications.models import Event, Notification, Suppression
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
-from tenants.models import ALL_SCOPES, Tenant
+from tenants.models import ALL_SCOPES, SenderConfig, Tenant
 from tenants.models.api_key import new_key
 from tests.factories import ProviderFactory, TenantFactory, email, make_key, post, shown
 from tests.notifications.calls import BATCH, PATH, Api, Said, api
@@ -207,6 +207,9 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 BODIES = {
+    "addSenderDomain": {"domain": "mine.example"},
+    "putAppSenderConfig": {"locale": "de"},
+    "putSenderConfig": {"locale": "de"},
     "addSuppression": {"channel": "email", "recipient": "a@x.org"},
     "cancelNotifications": {"cancel_key": "k"},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
@@ -224,6 +227,10 @@ BODIES = {
 }
 
 
+OWN_IDS = {"putSenderConfig"}
+"""Operations whose ids are the tenant's own, so that one of another's is simply new."""
+
+
 def replayed(tenant: Tenant, shown_id: str) -> str:
     """The id of a replay of this notification."""
     replay_id = ids.new()
@@ -238,12 +245,19 @@ def replayed(tenant: Tenant, shown_id: str) -> str:
     return ids.show("rpl", replay_id)
 
 
+def configured(tenant: Tenant) -> str:
+    """An organisation of the tenant's that has a sender config."""
+    SenderConfig.objects.create(tenant=tenant, scope="org", scope_id="acme", locale="de")
+    return "acme"
+
+
 def body_of(operation: dict[str, Any]) -> Any:
     return BODIES[operation["operationId"]] if "requestBody" in operation else b""
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "operation"), [o for o in OPERATIONS if "_id}" in o[1]]
+    ("method", "path", "operation"),
+    [o for o in OPERATIONS if "_id}" in o[1] and o[2]["operationId"] not in OWN_IDS],
 )
 def test_no_operation_tells_anothers_id_from_an_unknown_one(
     tenant: Tenant, mine: str, method: str, path: str, operation: dict[str, Any]
@@ -254,12 +268,12 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     known = {
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
         "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
-        "replay_id": replayed(tenant, mine),
+        "replay_id": replayed(tenant, mine), "scope": "org", "scope_id": configured(tenant),
     }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
         "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
-        "replay_id": ids.show("rpl", ids.new()),
+        "replay_id": ids.show("rpl", ids.new()), "scope": "org", "scope_id": "nobody",
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -271,6 +285,7 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     assert Suppression.objects.filter(pk=row.pk).exists()
     hook.refresh_from_db()
     assert hook.description == ""
+    assert SenderConfig.objects.get().tenant == tenant
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -284,6 +299,9 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         suppression_id="sup_" + "0" * 26,
         webhook_id="whk_" + "0" * 26,
         replay_id="rpl_" + "0" * 26,
+        scope="org",
+        scope_id="acme",
+        domain="mine.example",
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))
