@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,9 @@ def _explained(owner: Owner, aim: Aim, one: Checked, routes: Routes) -> dict[str
         "template": request.template,
         "template_version": origin.template_version,
         "locale": origin.locale,
-        "content": {name: payload[name] for name in ("subject", "text", "html") if name in payload},
+        "content": {
+            name: payload[name] for name in ("subject", "text", "html") if name in payload
+        },
         **_carried(owner, one, routes),
         "errors": [],
     }
@@ -63,7 +66,7 @@ def _carried(owner: Owner, one: Checked, routes: Routes) -> dict[str, Any]:
         route: dict[str, Any] = {"reason": "simulator", "scope": None, "passed_over": []}
         return {"provider": named, "route": route, "waits": None, "sender": _sender(sender, voice)}
     way = routes.choose(
-        owner.tenant_id, request.channel, sender, Past({}, None, is_doubtful=False),
+        owner.tenant_id, request.channel, sender, Past(Counter(), None, is_doubtful=False),
         origin.chosen_provider_id,
     )  # fmt: skip
     if isinstance(way, NoWay):
@@ -97,4 +100,3 @@ def _refused(aim: Aim, errors: Sequence[FieldError]) -> dict[str, Any]:
         "outcome": "rejected",
         "errors": [error.as_dict() for error in errors],
     }
-

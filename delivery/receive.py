@@ -20,6 +20,7 @@ from delivery.models.receipt import DESCRIPTION_CHARACTERS
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.lib.first_query import first_row
+from hiram.lib.text import head
 from tenants.models import Provider
 
 RAW_CHARACTERS = 16_384
@@ -101,13 +102,13 @@ def _row(report: Report) -> dict[str, Any]:
         "digest": _digest(report),
         "kind": report.kind,
         "hard": report.hard,
-        "provider_message_id": excerpt(report.provider_message_id)[:512],
+        "provider_message_id": excerpt(report.provider_message_id, most=512),
         "attempt_id": _parsed("att", report.echo),
         # A key is the notification's id, and after a replay its generation.
         "notification_id": _parsed("ntf", report.echo.partition("-")[0]),
-        "recipient": excerpt(report.recipient)[:512] or None,
-        "code": excerpt(report.code)[:40],
-        "description": excerpt(report.description)[:DESCRIPTION_CHARACTERS],
+        "recipient": excerpt(report.recipient, most=512) or None,
+        "code": excerpt(report.code, most=40),
+        "description": excerpt(report.description, most=DESCRIPTION_CHARACTERS),
         "raw": _storable(report.raw),
         "happened_at": _moment(report.at),
     }
@@ -134,5 +135,4 @@ def _moment(at: datetime | None) -> datetime | None:
 
 def _storable(text: str) -> str:
     """Without what PostgreSQL does not take."""
-    cut = text[:RAW_CHARACTERS].replace("\0", "")
-    return cut.encode("utf-8", "replace").decode()
+    return head(text, RAW_CHARACTERS).replace("\0", "").encode("utf-8", "replace").decode()

@@ -60,7 +60,7 @@ def pause(route: Route, reason: str, detail: str) -> None:
 
 def _pause(provider_id: UUID, revision: str, reason: str, detail: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_PAUSE, [reason, detail[:2000], provider_id, revision])
+        cursor.execute(_PAUSE, [reason, detail, provider_id, revision])
 
 
 _PAUSE = """

@@ -231,7 +231,10 @@ def _seen(offer: Offer) -> Way | float:
     row, driver = offer.provider, drivers.get(offer.provider.driver)
     if driver is None:
         return 0.0
-    return Way(Route(row.driver, driver, Account(str(row.pk), "", None, None), row.pk, row.name), Reason.PRIMARY)
+    return Way(
+        Route(row.driver, driver, Account(str(row.pk), "", None, None), row.pk, row.name),
+        Reason.PRIMARY,
+    )
 
 
 def _allows(offer: Offer, sender: str) -> bool:

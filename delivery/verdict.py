@@ -10,12 +10,12 @@ from delivery.driver import Answer, Copy, Failed, Fault, Sent, Unknown
 from delivery.retry import wait_seconds
 from delivery.work import Crashed, Shadowed, Work
 from hiram.lib import ids
-from hiram.lib.excerpt import excerpt
+from hiram.lib.excerpt import MAX_CHARACTERS, excerpt
 from notifications.states import State
 from tenants.policy import OnUnknown
 
 LENGTHS = {
-    "code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": 2_000,
+    "code": 40, "enhanced_code": 20, "provider_message_id": 512, "error": MAX_CHARACTERS,
     "response": 1_000,
 }  # fmt: skip
 """The most characters that are kept of a provider's words, as the columns have them."""
@@ -76,7 +76,9 @@ def verdict(result: Result) -> dict[str, Any]:
         row["response"] = answer.response or None
     if isinstance(answer, Failed | Unknown | Crashed):
         row["error"] = answer.detail
-    return row | {name: excerpt(row[name])[:most] for name, most in LENGTHS.items() if row[name]}
+    return row | {
+        name: excerpt(row[name], most=most) for name, most in LENGTHS.items() if row[name]
+    }
 
 
 def _unknown(work: Work, *, crashed: bool) -> dict[str, Any]:

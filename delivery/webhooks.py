@@ -29,6 +29,7 @@ from delivery.work import Fate, Stuck, Work
 from hiram.lib import ids
 from hiram.lib.excerpt import excerpt
 from hiram.lib.http import NotSent, Refused, deadline, session
+from hiram.lib.text import decoded
 from hiram.lib.vault import SealBroken
 from notifications.events import payload
 from notifications.models import Event, Notification, WebhookEndpoint
@@ -110,7 +111,7 @@ class Posting(Work):
 
     def _read(self, response: requests.Response) -> Answer:
         status, code = response.status_code, str(response.status_code)
-        said = excerpt(response.content.decode("utf-8", "replace"))[:EXCERPT_CHARACTERS]
+        said = excerpt(decoded(response.content), most=EXCERPT_CHARACTERS)
         if 200 <= status < 300:
             digest = sha256(self.body).hexdigest()
             return Sent(code=code, response=said, payload_sha256=digest)

@@ -13,6 +13,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from hiram.lib import ids, rfc3339
+from hiram.lib.text import cut
 from notifications.models import Attempt, Lane, Notification, OutboxMessage, RestoreFence
 from notifications.states import OWED, State
 
@@ -63,7 +64,7 @@ def show_attempt(attempt: Attempt) -> dict[str, Any]:
         "fault": attempt.fault,
         "code": attempt.code,
         "enhanced_code": attempt.enhanced_code,
-        "error": attempt.error,
+        "error": attempt.error and cut(attempt.error),
         "duration_ms": milliseconds(attempt.started_at, finished) if finished else None,
         "route": attempt.route and {"scope": None, **attempt.route},
         "shadow": attempt.shadow,

@@ -16,6 +16,8 @@ from email.parser import HeaderParser
 from email.utils import parsedate_to_datetime
 from typing import Self
 
+from hiram.lib.text import decoded, head
+
 HEAD_OCTETS = 65_536
 TEXT_OCTETS = 65_536
 TYPE_CHARACTERS = 1_000
@@ -44,7 +46,7 @@ class Fields:
 
     def text(self, name: str) -> str:
         """The value, at most 2,000 characters of it; empty where there is none."""
-        return " ".join(str(self.message.get(name, ""))[:FIELD_CHARACTERS].split())
+        return " ".join(head(str(self.message.get(name, "")), FIELD_CHARACTERS).split())
 
     def moment(self, name: str) -> datetime | None:
         """The value as a date (RFC 5322), in UTC unless it says otherwise."""
@@ -107,7 +109,7 @@ class Entity:
                 body = base64.b64decode(body)
             except ValueError:
                 body = b""
-        lines = body[:TEXT_OCTETS].decode("utf-8", "replace")
+        lines = decoded(body, TEXT_OCTETS)
         return lines.replace("\r\n", "\n").replace("\r", "\n")
 
     def blocks(self) -> list[Fields]:

@@ -15,6 +15,7 @@ from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import paginate, read_parameters, read_query
 from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import answer, read_json, validate
+from hiram.lib.text import cut
 from notifications.api import docs
 from notifications.api.bodies import Replay
 from notifications.api.endpoints import OfCaller
@@ -160,7 +161,7 @@ def show_letters(letters: Any) -> list[dict[str, Any]]:
         {
             "notification_id": ids.show("ntf", letter.notification_id),
             "reason": letter.reason,
-            "detail": letter.detail,
+            "detail": cut(letter.detail),
             "created_at": rfc3339.show(letter.created_at),
             "channel": rows[letter.notification_id].channel,
             "recipient": rows[letter.notification_id].recipient,
@@ -178,4 +179,16 @@ def show_letters(letters: Any) -> list[dict[str, Any]]:
 
 def _payload(row: Notification, payloads: dict[UUID, Any]) -> Any:
     # Another notification may have kept the same for longer.
-    return None if row.body_erased_at else payloads.get(row.content_id)
+    return None if row.body_erased_at else _begin(payloads.get(row.content_id))
+
+
+def _begin(value: Any) -> Any:
+    """The same, each of its texts cut to what logs show."""
+    match value:
+        case str():
+            return cut(value)
+        case dict():
+            return {name: _begin(part) for name, part in value.items()}
+        case list():
+            return [_begin(part) for part in value]
+    return value

@@ -187,7 +187,8 @@ class DeadLetterRecord(BaseModel):
     category: Category
     metadata: dict[str, str]
     payload: dict[str, Any] | None = Field(
-        description="As the channel wrote it for the driver; null once it is erased."
+        description="As the channel wrote it for the driver, each of its texts cut at 4,096"
+        " characters; null once it is erased."
     )
     body_erased_at: Moment | None = Field(description="Since then it cannot be replayed.")
     attempts: list[AttemptRecord]

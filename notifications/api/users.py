@@ -15,7 +15,7 @@ from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import LARGE_BODY_OCTETS, answer, read_json, validate
 from notifications.api import user_docs as docs
 from notifications.api.endpoints import OfCaller
-from notifications.api.suppressions import address_of
+from notifications.api.options import address_of
 from notifications.api.user_bodies import NamedUser, User, UserChange, UsersBatch, checked_id
 from notifications.models import Subscriber
 from notifications.shelves import channels

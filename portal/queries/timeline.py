@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from hiram.lib import ids
+from hiram.lib.text import cut
 from notifications.models import Attempt, Content, Event, Notification
 from portal.queries.wording import (
     EVENT_COLOURS,
@@ -85,7 +86,7 @@ def _facts(attempt: Attempt, where: str, took: str) -> list[tuple[str, str | Non
         ("Why there", route_in_words(attempt.route)),
         ("Took", took),
         ("Answer", codes),
-        ("Said", attempt.error),
+        ("Said", cut(attempt.error or "")),
         ("Provider's id", attempt.provider_message_id),
         ("Copies", _copies(attempt.copies)),
         ("SHA-256 of the payload", attempt.payload_sha256),
@@ -124,7 +125,7 @@ def _event(event: Event) -> Step:
 def _detail(name: str, value: Any) -> tuple[str, str]:
     if name == "attempt_id":
         return "Attempt", ids.show("att", UUID(value))
-    return LABELS.get(name) or name.replace("_", " ").capitalize(), str(value)
+    return LABELS.get(name) or name.replace("_", " ").capitalize(), cut(str(value))
 
 
 def content_of(notification: Notification) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import template
 from django.http import HttpRequest
 
+from hiram.lib.text import cut
 from portal.access import MANAGERS, access_of
 
 register = template.Library()
@@ -20,6 +21,12 @@ _FRAME = (
 def may_invite(request: HttpRequest) -> bool:
     """Whether the user may invite somebody to any tenant."""
     return access_of(request).allows(MANAGERS)
+
+
+@register.filter
+def begin(text: str) -> str:
+    """What a page shows of a long text, and how long that is."""
+    return cut(str(text))
 
 
 @register.filter

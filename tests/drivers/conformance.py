@@ -23,6 +23,7 @@ import pytest
 
 from delivery.driver import Account, Answer, Driver, Failed, Fault, Message, Sent, Unknown
 from hiram.lib import http
+from hiram.lib.excerpt import MAX_CHARACTERS
 from tests.drivers.peer import PEERS, Peer, Wire, garbage, silent, wait_for
 
 SECONDS = 10.0
@@ -284,7 +285,7 @@ class Conformance:
             if isinstance(answer, Failed):
                 assert answer.fault is Fault.TRANSIENT, answer
             assert took < SHORT + SLACK
-            assert len(answer.detail) <= 2000
+            assert len(answer.detail) <= MAX_CHARACTERS
             assert answer.detail.isprintable()
 
     def test_the_guard_holds(self, made: Driver, server: Server) -> None:

@@ -18,6 +18,7 @@ from delivery.drivers.twilio import Credentials, Settings, Twilio
 from delivery.http_driver import driver as http_driver
 from delivery.http_driver.retry_after import retry_after
 from hiram.lib import http
+from hiram.lib.excerpt import MAX_CHARACTERS
 from hiram.lib.web_address import refusal
 from tests.drivers.conformance import SECONDS
 from tests.drivers.peer import wait_for
@@ -170,7 +171,8 @@ def test_text_is_fit_to_be_shown(made: Twilio, server: Vendor) -> None:
     server.answers.append(error(400, 21211, said))
     answer = made.send(account(server.url), TEXT, timeout=SECONDS)
     assert answer.detail.startswith("21211: \\x1b[31mred\\nline\\u202e\\x00xxx")
-    assert len(answer.detail) == 2000
+    assert answer.detail.endswith("x\u2026 [cut, 5,023 characters in all]")
+    assert len(answer.detail) == MAX_CHARACTERS
     assert answer.detail.isprintable()
 
 

@@ -100,7 +100,7 @@ class TestSend:
         assert not Notification.objects.exists()
 
     def test_data_needs_a_template(self, live: Api) -> None:
-        for fields in ({"data": {}}, {"locale": "de"}):
+        for fields in (dict[str, Any](data={}), {"locale": "de"}):
             assert live.post(email(**fields)).errors == [("", "invalid")]
 
     def test_a_disabled_one_says_why(self, live: Api, tenant: Tenant) -> None:
