@@ -32,6 +32,7 @@ from delivery.relay import relay as look
 from delivery.shelves import drivers
 from delivery.wake import Listener, wake
 from hiram import telemetry
+from notifications.erasure import complete
 from notifications.retention import Sweeper
 
 logger = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ class Receipts(Aside):
 
 _receipts = Receipts()
 _sweeping = Aside("retention", Sweeper().step)
+_erasing = Aside("erasures", lambda: complete() > 0)
 
 
 def dispatch(looks: int) -> None:
@@ -132,8 +134,9 @@ def abandon() -> None:
 
 @shared_task(name="hiram.reconcile")
 def reconcile() -> None:
-    """See `delivery.reconcile`."""
+    """See `delivery.reconcile` and `notifications.erasure`."""
     reconciling.reconcile()
+    _erasing.ask()
 
 
 def waiting(broker: Any) -> int:

@@ -117,6 +117,11 @@ DELETE FROM notifications_idempotencyrecord WHERE id IN (
   SELECT id FROM notifications_idempotencyrecord WHERE expires_at < now()
    ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)
 """
+_DEDUPLICATIONS = """
+DELETE FROM notifications_deduplication WHERE id IN (
+  SELECT id FROM notifications_deduplication WHERE expires_at < now()
+   ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
 _RESPONSES = """
 UPDATE notifications_attempt SET response = NULL WHERE id IN (
   SELECT id FROM notifications_attempt
@@ -198,6 +203,7 @@ class Sweeper:
             yield
         for forget in (
             partial(_write, _KEYS, [_CHUNK]),
+            partial(_write, _DEDUPLICATIONS, [_CHUNK]),
             partial(_write, _RESPONSES, [RESPONSE_SECONDS, _CHUNK]),
         ):
             while forget() == _CHUNK:

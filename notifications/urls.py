@@ -43,7 +43,12 @@ from notifications.api.templates import (
     VersionEndpoint,
     VersionsEndpoint,
 )
-from notifications.api.users import UserEndpoint, UsersBatchEndpoint, UsersEndpoint
+from notifications.api.users import (
+    ErasureEndpoint,
+    UserEndpoint,
+    UsersBatchEndpoint,
+    UsersEndpoint,
+)
 from notifications.api.webhooks import (
     DeliveriesEndpoint,
     RecoverEndpoint,
@@ -116,6 +121,7 @@ urlpatterns = [
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("users", UsersEndpoint.as_view(), name="users"),
     path("users/batch", UsersBatchEndpoint.as_view(), name="users-batch"),
+    path("erasures/<str:erasure_id>", ErasureEndpoint.as_view(), name="erasure"),
     path("users/<str:user_id>", UserEndpoint.as_view(), name="user"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),
     path("suppressions/export", ExportEndpoint.as_view(), name="suppressions-export"),

@@ -137,6 +137,17 @@ class UserPage(BaseModel):
     has_more: bool
 
 
+class Certificate(BaseModel):
+    """What was erased. Only the answer to the call itself says whose."""
+
+    id: str = Field(examples=["ers_01M7XPVS3MEJ8V36AJKWHG10T2"])
+    user_id: str | None = None
+    status: str = Field(description="erased; complete once nobody can be at work on it any more")
+    counts: dict[str, int] = Field(description="Rows by what they were.")
+    erased_at: str
+    completed_at: str | None
+
+
 class PutUser(BaseModel):
     """One user of a batch."""
 

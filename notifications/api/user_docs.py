@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from notifications.api.docs import PAGE, query
 from notifications.api.user_bodies import (
+    Certificate,
     PutUsers,
     ShownUser,
     User,
@@ -87,9 +88,30 @@ patch = extend_schema(
 )
 delete = extend_schema(
     operation_id="deleteUser",
-    summary="Delete a user",
-    description="With its preferences. What was sent stays on record.",
+    summary="Delete or erase a user",
+    description="Deleted, it goes with its preferences, and what was sent stays on record. With"
+    " `erase=true` everything personal goes for good, wherever it stands: bodies, addresses, what"
+    " providers said; of a suppression the keyed digest stays, of a consent what it says of nobody."
+    " What is owed to the user is canceled. What is in a provider's hands at that moment is erased"
+    " again a minute or two later; then the erasure is `complete`.",
     tags=TAGS,
-    parameters=[USER_ID],
-    responses={204: OpenApiResponse(description="Gone.")},
+    parameters=[
+        USER_ID,
+        query("erase", "Erase it.", {"type": "string", "enum": ["true", "false"]}),
+    ],
+    responses={
+        200: OpenApiResponse(Certificate, "Erased."),
+        204: OpenApiResponse(description="Deleted."),
+    },
+)
+erasure = extend_schema(
+    operation_id="getErasure",
+    summary="See whether an erasure is complete",
+    tags=TAGS,
+    parameters=[
+        OpenApiParameter(
+            "erasure_id", OpenApiTypes.STR, OpenApiParameter.PATH, description="`ers_...`"
+        )
+    ],
+    responses={200: Certificate},
 )

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from hiram.lib import rfc3339
+from hiram.lib import ids, rfc3339
 from hiram.lib.pagination import paginate, read_parameters, read_query, refused
 from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import LARGE_BODY_OCTETS, answer, read_json, validate
@@ -17,7 +17,8 @@ from notifications.api import user_docs as docs
 from notifications.api.endpoints import OfCaller
 from notifications.api.options import address_of
 from notifications.api.user_bodies import NamedUser, User, UserChange, UsersBatch, checked_id
-from notifications.models import Subscriber
+from notifications.erasure import erase
+from notifications.models import Erasure, Subscriber
 from notifications.shelves import channels
 from notifications.subscribers import Profile, find_user, forget, lock_user, put
 from tenants.models import Scope
@@ -104,18 +105,59 @@ class UserEndpoint(OfUsers):
 
     @docs.delete
     def delete(self, request: HttpRequest, user_id: str) -> HttpResponse:
-        """Forget one; a second time there is none."""
-        read_parameters(request)
+        """Forget one; a second time there is none. With `erase=true` all that names it goes."""
+        given = read_parameters(request, "erase")
+        if given.get("erase", "false") not in ("true", "false"):
+            error = refused("erase", "not_an_option", "This must be true or false.")
+            raise Problem("bad-query", errors=[error])
+        if given.get("erase") == "true":
+            return self._erase(checked_id(user_id))
         row = self.user(user_id)
         if not forget(row.tenant_id, row.mode, row.user_id):
             raise Problem("not-found")
         return HttpResponse(status=204)
+
+    def _erase(self, user_id: str) -> HttpResponse:
+        row = erase(self.owner, user_id)
+        if row is None:
+            raise Problem("not-found")
+        return answer({"user_id": user_id} | show_erasure(row))
 
     def _write(self, user_id: str, given: User) -> HttpResponse:
         tenant_id, mode = self.caller.tenant_id, self.caller.mode
         named = NamedUser(user_id=user_id, **dict(given))
         is_new = put(tenant_id, mode, [_profile(named)])[user_id]
         return answer(show(self.user(user_id)), 201 if is_new else 200)
+
+
+class ErasureEndpoint(OfUsers):
+    """`/v1/erasures/{id}`."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": READ}
+
+    @docs.erasure
+    def get(self, request: HttpRequest, erasure_id: str) -> HttpResponse:
+        """Show one."""
+        read_parameters(request)
+        own = Erasure.objects.filter(tenant_id=self.caller.tenant_id, mode=self.caller.mode)
+        try:
+            row = own.filter(pk=ids.parse("ers", erasure_id)).first()
+        except ids.MalformedId:
+            row = None
+        if row is None:
+            raise Problem("not-found")
+        return answer(show_erasure(row))
+
+
+def show_erasure(row: Erasure) -> dict[str, Any]:
+    """The certificate, which names nobody."""
+    return {
+        "id": ids.show("ers", row.pk),
+        "status": "complete" if row.completed_at else "erased",
+        "counts": row.counts,
+        "erased_at": rfc3339.show(row.created_at),
+        "completed_at": rfc3339.show_if(row.completed_at),
+    }
 
 
 def show(row: Subscriber) -> dict[str, Any]:

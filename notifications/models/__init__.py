@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.models.block import Block
+from notifications.models.erasure import Erasure
 from notifications.models.notification import (
     Content,
     DeadLetter,
@@ -27,6 +28,7 @@ __all__ = [
     "Content",
     "DeadLetter",
     "Deduplication",
+    "Erasure",
     "Event",
     "IdempotencyRecord",
     "Lane",
