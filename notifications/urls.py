@@ -43,6 +43,7 @@ from notifications.api.templates import (
     VersionEndpoint,
     VersionsEndpoint,
 )
+from notifications.api.user_export import UserExportEndpoint
 from notifications.api.users import (
     ErasureEndpoint,
     UserEndpoint,
@@ -121,6 +122,7 @@ urlpatterns = [
     path("cancel", CancelEndpoint.as_view(), name="cancel"),
     path("users", UsersEndpoint.as_view(), name="users"),
     path("users/batch", UsersBatchEndpoint.as_view(), name="users-batch"),
+    path("users/<str:user_id>/export", UserExportEndpoint.as_view(), name="user-export"),
     path("erasures/<str:erasure_id>", ErasureEndpoint.as_view(), name="erasure"),
     path("users/<str:user_id>", UserEndpoint.as_view(), name="user"),
     path("suppressions", SuppressionsEndpoint.as_view(), name="suppressions"),

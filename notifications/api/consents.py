@@ -97,7 +97,7 @@ class ConsentsEndpoint(OfUser):
         rows = Consent.objects.filter(
             tenant_id=user.tenant_id, mode=user.mode, user_id=user.user_id, **query.filters
         )
-        return answer(paginate(rows, query, scope=(str(user.pk), "consents")).body(_show))
+        return answer(paginate(rows, query, scope=(str(user.pk), "consents")).body(show))
 
     @extend_schema(
         operation_id="addConsent",
@@ -126,10 +126,11 @@ class ConsentsEndpoint(OfUser):
         fields = given.model_dump()
         if given.address is not None:
             fields["address"] = address_of(given.channel, given.address)
-        return answer(_show(record(self.owner, user_id, Consent(**fields))), 201)
+        return answer(show(record(self.owner, user_id, Consent(**fields))), 201)
 
 
-def _show(row: Consent) -> dict[str, Any]:
+def show(row: Consent) -> dict[str, Any]:
+    """A receipt as the API shows it."""
     return {
         "id": ids.show("cns", row.pk),
         "user_id": row.user_id,

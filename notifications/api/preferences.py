@@ -109,7 +109,7 @@ class PreferencesEndpoint(OfUser):
         """What the user has said."""
         read_parameters(request)
         user = self.user(user_id)
-        return answer(_show(wishes(self.owner, user.user_id)))
+        return answer(show(wishes(self.owner, user.user_id)))
 
     @extend_schema(
         operation_id="replacePreferences",
@@ -144,10 +144,11 @@ class PreferencesEndpoint(OfUser):
         read_parameters(request)
         given: Any = validate(Preferences, read_json(request))
         fields = given.model_dump(exclude_unset=True)
-        return answer(_show(change(self.owner, user_id, fields, replaces=replaces)))
+        return answer(show(change(self.owner, user_id, fields, replaces=replaces)))
 
 
-def _show(row: Preference) -> dict[str, Any]:
+def show(row: Preference) -> dict[str, Any]:
+    """What a user has said, as the API shows it."""
     return {
         "user_id": row.user_id,
         "categories": row.categories,

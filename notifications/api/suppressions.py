@@ -124,7 +124,7 @@ class SuppressionsEndpoint(OfSuppressions):
         query = read_query(request, "channel", "reason", "source", "address", "category")
         rows = self.suppressions.filter(**self.filters(dict(query.filters)))
         scope = (self.caller.tenant, self.caller.mode, "suppressions")
-        return answer(paginate(rows, query, scope=scope).body(_show))
+        return answer(paginate(rows, query, scope=scope).body(show))
 
     @extend_schema(
         operation_id="addSuppression",
@@ -162,7 +162,7 @@ class SuppressionsEndpoint(OfSuppressions):
             category=given.category, expires_at=given.expires_at,
         )  # fmt: skip
         withhold_from_addresses(owner, given.channel, [address])
-        return answer(_show(row), 201 if is_new else 200)
+        return answer(show(row), 201 if is_new else 200)
 
 
 class SuppressionEndpoint(OfSuppressions):
@@ -195,7 +195,8 @@ class SuppressionEndpoint(OfSuppressions):
         return HttpResponse(status=204)
 
 
-def _show(row: Suppression) -> dict[str, Any]:
+def show(row: Suppression) -> dict[str, Any]:
+    """A row as the API shows it."""
     return {
         "id": ids.show("sup", row.pk),
         "channel": row.channel,

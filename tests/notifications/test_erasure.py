@@ -245,3 +245,35 @@ def test_a_thousand_are_erased_in_batches(live: Api, tenant: Tenant) -> None:
     assert left() == set()
     owner = Owner(tenant.pk, "live")
     assert erase(owner, NAME) is None
+
+
+class TestExport:
+    def test_it_is_everything(self, full: Api) -> None:
+        said = full.get(f"{USERS}/{NAME}/export")
+        assert said.status == 200, said.body
+        body = said.body
+        assert body["user"]["addresses"] == ANA["addresses"]
+        assert body["preferences"]["categories"] == {"marketing": {"email": True}}
+        assert [one["text"] for one in body["consents"]] == ["Yes."]
+        assert [one["reason"] for one in body["suppressions"]] == ["manual"]
+        sent = body["notifications"]
+        assert [one["user_id"] for one in sent] == [NAME] * 4
+        assert sent[0]["content"]["text"] == SECRET
+        assert sent[0]["attempts"][0]["error"] == f"no {MAIL}"
+        assert (body["has_more"], body["next_cursor"]) == (False, None)
+
+    def test_it_has_pages(self, full: Api) -> None:
+        first = full.get(f"{USERS}/{NAME}/export?limit=3").body
+        rest = full.get(f"{USERS}/{NAME}/export?limit=3&cursor={first['next_cursor']}").body
+        assert [len(one["notifications"]) for one in (first, rest)] == [3, 1]
+
+    def test_a_body_that_is_gone_is_null(self, full: Api) -> None:
+        Content.objects.all().delete()
+        sent = full.get(f"{USERS}/{NAME}/export").body["notifications"]
+        assert {one["content"] for one in sent} == {None}
+
+    def test_strangers_get_nothing(self, full: Api, tenant: Tenant) -> None:
+        for caller in (api(TenantFactory.create()), api(tenant, mode="test")):
+            assert caller.get(f"{USERS}/{NAME}/export").code == "not-found"
+        keyless = api(tenant, scopes=("notifications:read", "users:write"))
+        assert keyless.get(f"{USERS}/{NAME}/export").code == "forbidden"
