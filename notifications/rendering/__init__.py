@@ -5,6 +5,7 @@ for the language and its limits, and `docs/adr/0015-renderers.md` for why it is 
 """
 
 from notifications.rendering.pool import Pool, check, close, render, start
+from notifications.rendering.publish import work
 from notifications.rendering.source import Flaw, Source, Unavailable
 
-__all__ = ["Flaw", "Pool", "Source", "Unavailable", "check", "close", "render", "start"]
+__all__ = ["Flaw", "Pool", "Source", "Unavailable", "check", "close", "render", "start", "work"]

@@ -17,10 +17,10 @@ from typing import Any
 from notifications.renderer import wire
 from notifications.rendering.source import LIMIT, TOO_SLOW, Flaw, Source
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 _COMMAND = [sys.executable, "-s", "-X", "utf8", "-m", "notifications.renderer"]
 # Nothing of this process's own: there are secrets in it.
-_ENVIRONMENT = {"TZ": "UTC"}
+ENVIRONMENT = {"TZ": "UTC"}
 AT_ONCE, _OCTETS_AT_ONCE = 128, 128 * 1024
 _MOST_KNOWN = 1024
 
@@ -55,7 +55,7 @@ class Renderer:
         self._peer, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603
-                _COMMAND, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, cwd=_ROOT, env=_ENVIRONMENT,
+                _COMMAND, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, cwd=ROOT, env=ENVIRONMENT,
                 start_new_session=True,
             )  # fmt: skip
         self._heard = bytearray()
