@@ -10,6 +10,7 @@ from notifications.catalog.lookup import Sendable, lookup
 from notifications.catalog.rendered import Rendered, Wanted, rendered
 from notifications.catalog.seeds import seed, texts
 from notifications.models import Template, TemplateVersion
+from notifications.rendering import work
 from tenants.models import Tenant
 from tests.commands.running import done
 from tests.notifications.catalog.texts import body, made
@@ -150,3 +151,24 @@ def test_the_brand_names_the_sender_of_a_system_text(api: Caller, tenant: Tenant
     seed(tenant.pk)
     shown = api.get(f"{PATH}?slug=welcome").body["data"][0]["id"]
     assert api.post(f"{PATH}/{shown}/preview", {}).body["subject"] == "Welcome to Acme"
+
+
+def test_publishing_a_system_text_changes_little_of_it() -> None:
+    """They are seeded without the work: it would take seconds, and only write the HTML anew."""
+    for text in texts():
+        if text.channel == "email":
+            done_to = work(text.text.locales["de"], {})
+            assert isinstance(done_to, dict)
+            written = text.text.locales["de"]
+            assert (done_to["subject"], done_to["text"]) == (written["subject"], written["text"])
+            for line in ("{{ brand.name }}", 'lang="de"', "{% if user_name"):
+                assert line in done_to["html"]
+
+
+def test_a_layout_goes_around_what_is_brought_back(api: Caller, tenant: Tenant) -> None:
+    api.put("/v1/template-partials/layout", {"body": "<body><b>Top</b>{{ content }}</body>"})
+    said = api.post(f"{PATH}/reset", {"slug": "welcome"})
+    shown = said.body["data"][0]["id"]
+    html = api.post(f"{PATH}/{shown}/preview", {}).body["html"]
+    assert "<b>Top</b>" in html
+    assert "Your account is ready." in html
