@@ -160,7 +160,7 @@ class VersionsEndpoint(OfTemplates):
         template = self.template(template_id)
         given: VersionChange = validate(VersionChange, read_json(request))
         text = changed(versions.text_of(versions.latest(template)), _columns(given))
-        versions.check(template.channel, text, working.surroundings(template.tenant_id))
+        _check(template, text)
         made = versions.draft(template, text)
         where = f"/v1/templates/{template_id}/versions/{made.number}"
         return answer(show_version(made), 201, {"Location": where})
@@ -185,7 +185,7 @@ class VersionEndpoint(OfTemplates):
         if version.state != TemplateVersion.State.DRAFT:
             raise Problem("conflict", "Only a draft can be changed; make a new version.")
         text = changed(versions.text_of(version), _columns(given))
-        versions.check(template.channel, text, working.surroundings(template.tenant_id))
+        _check(template, text)
         return answer(show_version(versions.change(version, text)))
 
 
@@ -232,6 +232,11 @@ class DiffEndpoint(OfTemplates):
         old, new = (_version(template, asked[name]) for name in ("from", "to"))
         told = diff(versions.text_of(old), versions.text_of(new))
         return answer({"from": old.number, "to": new.number, **told})
+
+
+def _check(template: Template, text: Text) -> None:
+    around = working.surroundings(template.tenant_id)
+    versions.check(template.channel, text, around, owner=str(template.tenant_id))
 
 
 def _columns(given: VersionChange) -> dict[str, Any]:

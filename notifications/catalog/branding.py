@@ -42,7 +42,9 @@ def put_partial(tenant_id: UUID, name: str, body: str) -> tuple[TemplatePartial,
     if sum(len(b.encode()) for b in (*others.values(), body)) > PARTIALS_OCTETS:
         text = f"A tenant's partials may have at most {PARTIALS_OCTETS} octets together."
         raise Problem("conflict", text)
-    found = working.syntax({"body": body}, Surroundings(others | {name: body}, around.brand))
+    found = working.syntax(
+        {"body": body}, Surroundings(others | {name: body}), owner=str(tenant_id)
+    )
     # It is among the partials, too, where it may render itself.
     if errors := [error for error in found if error.pointer]:
         raise Problem("invalid", errors=errors)

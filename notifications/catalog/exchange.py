@@ -36,7 +36,7 @@ def push(tenant_id: UUID, root: Path, *, publishing: bool = False) -> dict[str, 
     findings: list[str] = []
     for one in found:
         try:
-            versions.check(one.channel, one.text, around)
+            versions.check(one.channel, one.text, around, owner=str(tenant_id))
         except Problem as problem:
             findings += [f"{root / one.folder}{e.pointer}: {e.detail}" for e in problem.errors]
             continue

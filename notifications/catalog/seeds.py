@@ -29,6 +29,7 @@ from notifications.catalog.versions import (
 )
 from notifications.catalog.working import Surroundings
 from notifications.models import Template, TemplateVersion
+from notifications.rendering.publish import LAYOUT
 
 FOLDER = Path(__file__).with_name("system")
 
@@ -39,14 +40,20 @@ def texts() -> tuple[Filed, ...]:
     return tuple(read(FOLDER))
 
 
-def seed(tenant_id: UUID) -> list[Template]:
+def seed(tenant_id: UUID, slug: str | None = None) -> list[Template]:
     """Make the system templates whose slug the tenant has not got on their channel; those made.
+
+    With a slug only those of this slug.
 
     Raises:
         rendering.Unavailable: the renderers are all busy.
     """
     known = set(Template.objects.filter(tenant_id=tenant_id).values_list("slug", "channel"))
-    missing = [text for text in texts() if (text.slug, text.channel) not in known]
+    missing = [
+        text
+        for text in texts()
+        if slug in (None, text.slug) and (text.slug, text.channel) not in known
+    ]
     if not missing:
         return []
     around = working.surroundings(tenant_id)
@@ -100,7 +107,7 @@ def reset(tenant_id: UUID, slug: str | None) -> list[Template]:
         errors = [FieldError("/slug", "not_an_option", f"This must be one of {names}.")]
         raise Problem("invalid", errors=errors)
     around = working.surroundings(tenant_id)
-    seed(tenant_id)
+    seed(tenant_id, slug)
     done = []
     for text in asked:
         template = Template.objects.get(tenant_id=tenant_id, slug=text.slug, channel=text.channel)
@@ -121,16 +128,14 @@ def _bring_back(template: Template, text: Filed, around: Surroundings) -> None:
 
 
 def _worked(text: Filed, around: Surroundings) -> Mapping[str, Any]:
-    worked = working.worked(text.text.locales, around) if around.partials else _bare(text.folder)
-    # A tenant's broken layout must not keep the system's texts away.
-    good = _bare(text.folder) if isinstance(worked, list) else worked
-    return {**good, "brand": dict(around.brand)}
+    """What publishing the text makes, without the work where it would change nothing.
 
-
-@cache
-def _bare(folder: str) -> Mapping[str, Any]:
-    (text,) = (text for text in texts() if text.folder == folder)
-    worked = working.worked(text.text.locales, Surroundings())
-    if isinstance(worked, list):
-        raise RuntimeError(f"{folder}: {worked}")
-    return worked
+    The texts have their styles on their elements and every part written out, and use no partials.
+    A tenant's broken layout must not keep them away.
+    """
+    locales: Any = text.text.locales
+    bare = {"locales": locales, "partials": {}, "escaped": ["html"], "brand": dict(around.brand)}
+    if LAYOUT not in around.partials:
+        return bare
+    worked = working.worked(locales, around)
+    return bare if isinstance(worked, list) else worked

@@ -31,7 +31,7 @@ def create(
         Problem: 409 when the slug is taken on this channel, 422 for the text.
         rendering.Unavailable: the renderers are all busy.
     """
-    check(fields["channel"], text, working.surroundings(tenant_id))
+    check(fields["channel"], text, working.surroundings(tenant_id), owner=str(tenant_id))
     if Template.objects.filter(tenant_id=tenant_id).count() >= TEMPLATES_MOST:
         raise Problem("conflict", f"A tenant has at most {TEMPLATES_MOST} templates.")
     try:

@@ -31,7 +31,7 @@ def text_of(version: TemplateVersion) -> Text:
     return Text(version.variables, version.default_locale, version.locales)
 
 
-def check(channel: str, text: Text, around: Surroundings) -> None:
+def check(channel: str, text: Text, around: Surroundings, *, owner: str = "") -> None:
     """See that the text can be kept.
 
     Raises:
@@ -45,7 +45,7 @@ def check(channel: str, text: Text, around: Surroundings) -> None:
         detail = "The default locale must be one of the locales."
         errors.append(FieldError("/default_locale", "not_an_option", detail))
     for locale, parts in text.locales.items():
-        found = working.shortcomings(channel, parts) or working.syntax(parts, around)
+        found = working.shortcomings(channel, parts) or working.syntax(parts, around, owner=owner)
         errors += [under(error, "locales", locale) for error in found]
     if errors:
         raise Problem("invalid", errors=errors[:ERRORS_MOST])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,9 @@ from notifications import rendering
 from notifications.models import Brand, TemplatePartial
 from notifications.rendering import Flaw, Source
 from tenants.models import Tenant
+
+_TAG = re.compile(r"\{%(?:(?!%\}).)*+%\}", re.DOTALL)
+_NAMED = re.compile(r"\b(?:render|include)\s++(['\"])([^'\"]*+)\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,14 @@ def shortcomings(channel: str, parts: Mapping[str, str]) -> list[FieldError]:
     return []
 
 
-def syntax(parts: Mapping[str, str], around: Surroundings) -> list[FieldError]:
+def syntax(parts: Mapping[str, str], around: Surroundings, *, owner: str = "") -> list[FieldError]:
     """Errors of syntax in one locale's parts; pointers into them.
 
     Raises:
         rendering.Unavailable: the renderers are all busy.
     """
     source = Source(parts=parts, partials=around.partials, escaped=frozenset({"html", "mjml"}))
-    return [_told(flaw) for flaw in rendering.check(source)]
+    return [_told(flaw) for flaw in rendering.check(source, owner=owner)]
 
 
 def worked(
@@ -63,18 +67,31 @@ def worked(
     Raises:
         rendering.Unavailable: the renderers are all busy.
     """
-    made: dict[str, dict[str, str]] = {}
+    made: dict[str, Mapping[str, str]] = {}
     errors: list[FieldError] = []
     for locale, parts in locales.items():
-        if found := syntax(parts, around):
-            errors += [under(error, "locales", locale) for error in found]
-        made[locale] = dict(parts)
+        done = list(_missing(parts, around)) or rendering.work(parts, around.partials, owner=owner)
+        if isinstance(done, list):
+            errors += [under(_told(flaw), "locales", locale) for flaw in done]
+        else:
+            made[locale] = done
     if errors:
         return errors[:20]
     partials = dict(around.partials)
     return {
         "locales": made, "partials": partials, "escaped": ["html"], "brand": dict(around.brand)
     }  # fmt: skip
+
+
+def _missing(parts: Mapping[str, str], around: Surroundings) -> Iterator[Flaw]:
+    """Partials that are named and not there: found here, not by the first recipient."""
+    for part, source in parts.items():
+        for tag in _TAG.finditer(source):
+            for found in _NAMED.finditer(tag[0]):
+                if found[2] not in around.partials:
+                    line = source.count("\n", 0, tag.start() + found.start()) + 1
+                    text = f"there is no partial {found[2][:100]}"
+                    yield Flaw(part, line, None, "template_syntax", text)
 
 
 def under(error: FieldError, *steps: str | int) -> FieldError:

@@ -13,13 +13,15 @@ from hiram.lib import ids
 from hiram.openapi import document
 from notifications import webhooks
 from notifications.accept import Owner
-from notifications.models import Event, Notification, Suppression
+from notifications.models import Event, Notification, Suppression, Template
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, SenderConfig, Tenant
 from tenants.models.api_key import new_key
 from tests.factories import ProviderFactory, TenantFactory, email, make_key, post, shown
 from tests.notifications.calls import BATCH, PATH, Api, Said, api
+from tests.notifications.catalog.texts import made
+from tests.tenancy import Caller
 
 pytestmark = pytest.mark.django_db
 
@@ -216,6 +218,17 @@ BODIES = {
     "changeProvider": {"name": "mine now"},
     "changePolicy": {"on_unknown": "hold"},
     "changeWebhook": {"description": "mine now"},
+    "changeTemplate": {"name": "mine now"},
+    "changeTemplateVersion": {"default_locale": "en"},
+    "createTemplate": {"slug": "a", "channel": "sms", "locales": {"en": {"text": "t"}}},
+    "createTemplateVersion": {},
+    "previewTemplate": {},
+    "publishTemplate": {},
+    "putBrand": {"variables": {}},
+    "putTemplatePartial": {"body": "x"},
+    "resetTemplates": {"slug": "welcome"},
+    "rollbackTemplate": {},
+    "sendTestOfTemplate": {"recipient": "a@x.org"},
     "createWebhook": {"url": "http://127.0.0.1:9/"},
     "recoverWebhook": {"since": "2026-01-01T00:00:00Z"},
     "dropNotifications": {},
@@ -265,12 +278,15 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     provider = ProviderFactory.create(tenant=tenant)
     row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
     hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
+    template = made(Caller(tenant, make_key(tenant)))
     known = {
+        "template_id": template, "number": 1,
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
         "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
         "replay_id": replayed(tenant, mine), "scope": "org", "scope_id": configured(tenant),
     }  # fmt: skip
     fresh = {
+        "template_id": ids.show("tpl", ids.new()), "number": 1,
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
         "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
         "replay_id": ids.show("rpl", ids.new()), "scope": "org", "scope_id": "nobody",
@@ -286,6 +302,8 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     hook.refresh_from_db()
     assert hook.description == ""
     assert SenderConfig.objects.get().tenant == tenant
+    row_of_it = Template.objects.get(pk=ids.parse("tpl", template))
+    assert (row_of_it.name, row_of_it.versions.count()) == ("Password reset", 1)
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
@@ -302,6 +320,9 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         scope="org",
         scope_id="acme",
         domain="mine.example",
+        template_id="tpl_" + "0" * 26,
+        number=1,
+        name="layout",
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))

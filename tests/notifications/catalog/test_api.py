@@ -311,3 +311,42 @@ class TestSharing:
         assert api.post(f"{PATH}/{shown}/preview", {}).body["text"] == "Ada at Acme."
         api.post(f"{PATH}/{shown}/rollback", {})
         assert api.post(f"{PATH}/{shown}/preview", {}).body["text"] == first
+
+
+class TestPublishing:
+    def test_the_work_is_done(self, api: Caller) -> None:
+        mjml = (
+            "<mjml><mj-body><mj-section><mj-column><mj-text>Hello {{ user_name }}</mj-text>"
+            "</mj-column></mj-section></mj-body></mjml>"
+        )
+        styled = "<style>p { color: red }</style><p>Hello {{ user_name }} {{ reset_url }}</p>"
+        locales = {"en": {"subject": "s", "mjml": mjml}, "de": {"subject": "s", "html": styled}}
+        shown = made(api, body(locales=locales))
+        row = TemplateVersion.objects.get()
+        assert row.locales == locales
+        assert row.worked is not None
+        done = row.worked["locales"]
+        assert set(done["en"]) == set(done["de"]) == {"subject", "html", "text"}
+        said = api.post(f"{PATH}/{shown}/preview", {"locale": "de", "data": DATA}).body
+        assert 'style="color: red' in said["html"]
+        assert said["text"] == f"Hello there {DATA['reset_url']}"
+        said = api.post(f"{PATH}/{shown}/preview", {"locale": "en", "data": DATA}).body
+        assert "<mj-text>" not in said["html"]
+        assert "Hello there" in said["text"]
+
+    def test_what_has_flaws_is_not_published(self, api: Caller) -> None:
+        locales = {"en": EN, "de": {"subject": "s", "mjml": "<mjml>\n<mj-body><mj-none/></mjml>"}}
+        shown = made(api, body(locales=locales), publish=False)
+        said = api.post(f"{PATH}/{shown}/publish", {})
+        assert said.status == 422
+        assert [pointer for pointer, _ in said.errors] == ["/locales/de/mjml"]
+        assert api.get(f"{PATH}/{shown}").body["state"] == "draft"
+
+    def test_a_partial_that_is_gone_is_missed(self, api: Caller) -> None:
+        api.put("/v1/template-partials/foot", {"body": "Bye"})
+        text = {"en": {"text": "{{ user_name }} {% render 'foot' %}"}}
+        shown = made(api, sms(locales=text), publish=False)
+        api.delete("/v1/template-partials/foot")
+        said = api.post(f"{PATH}/{shown}/publish", {})
+        assert [pointer for pointer, _ in said.errors] == ["/locales/en/text"]
+        assert "foot" in said.body["errors"][0]["detail"]
