@@ -26,6 +26,7 @@ from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
 from delivery.work import Fate, Shadowed, Stuck, Work
 from hiram.lib import ids
+from notifications.links import with_unsubscribe
 from notifications.refusal import refused
 from tenants.policy import OnUnknown, policy
 
@@ -34,7 +35,7 @@ _LOAD = f"""
 SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
        extract(epoch FROM now() - n.scheduled_at)::float,
        extract(epoch FROM n.expires_at - greatest(n.created_at, n.scheduled_at))::float,
-       {_REFUSED}, c.payload::text,
+       {_REFUSED}, coalesce(p.required, false), c.payload::text,
        jsonb_build_object('retry_steps_seconds', p.retry_steps_seconds,
                           'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
                           'send_within_seconds', p.send_within_seconds)::text,
@@ -150,7 +151,7 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
         return Stuck(claim, "content_gone", Fate.FAIL)
     mode, channel, recipient, generation, created_at, category, late, lifetime = row[:8]
-    payload, decided, attempts = (json.loads(text or "[]") for text in row[9:])
+    payload, decided, attempts = (json.loads(text or "[]") for text in row[10:])
     if row[8]:
         return _suppressed(claim, row[8], attempts)
     rules = policy(category, decided)
@@ -165,7 +166,7 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
             recipient=recipient,
             at=created_at,
             attempt_id=ids.show("att", attempt_id),
-            **_fields(payload),
+            **_fields(payload, category, claim.id if channel == "email" and not row[9] else None),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         return Stuck(claim, "unreadable", Fate.FAIL, detail=type(error).__name__)
@@ -239,13 +240,17 @@ def _stuck(claim: Claim, no: NoWay) -> Stuck:
     return Stuck(claim, no.reason, fate, no.seconds)
 
 
-def _fields(payload: dict[str, Any]) -> dict[str, Any]:
+def _fields(payload: dict[str, Any], category: str, mail: UUID | None) -> dict[str, Any]:
+    """The message's fields; `mail` is the notification if somebody can unsubscribe from it."""
     attachments = tuple(
         Attachment(a["filename"], a["content_type"], base64.b64decode(a["content"]))
         for a in payload.pop("attachments", ())
     )
     lists = {name: tuple(payload.pop(name, ())) for name in ("cc", "bcc")}
     headers = dict(payload.pop("headers", {}))
+    asks = payload.pop("unsubscribe", False) or category == "marketing"
+    if asks and mail is not None:
+        headers = with_unsubscribe(headers, mail)
     if not all(isinstance(value, str) for value in payload.values()):
         raise TypeError("a text is not text")
     return {**payload, **lists, "headers": headers, "attachments": attachments}
