@@ -26,6 +26,7 @@ from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
 from delivery.work import Fate, Shadowed, Stuck, Work
 from hiram.lib import ids
+from notifications.links import with_unsubscribe
 from notifications.refusal import refused
 from tenants.policy import OnUnknown, policy
 
@@ -34,7 +35,7 @@ _LOAD = f"""
 SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.category,
        extract(epoch FROM now() - n.scheduled_at)::float,
        extract(epoch FROM n.expires_at - greatest(n.created_at, n.scheduled_at))::float,
-       {_REFUSED}, c.payload::text,
+       {_REFUSED}, coalesce(p.required, false), c.payload::text,
        jsonb_build_object('retry_steps_seconds', p.retry_steps_seconds,
                           'on_unknown', p.on_unknown, 'missed_run', p.missed_run,
                           'send_within_seconds', p.send_within_seconds)::text,
@@ -151,9 +152,10 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
         return Stuck(claim, "content_gone", Fate.FAIL)
     mode, channel, recipient, generation, created_at, category, late, lifetime = row[:8]
-    payload, decided, attempts = (json.loads(text or "[]") for text in row[9:12])
-    if row[8]:
-        return _suppressed(claim, row[8], attempts)
+    refusal, is_required, *texts, chosen, scope = row[8:]
+    payload, decided, attempts = (json.loads(text or "[]") for text in texts)
+    if refusal:
+        return _suppressed(claim, refusal, attempts)
     rules = policy(category, decided)
     if late is not None and not attempts and rules.misses(late):
         return Stuck(claim, "missed_run", Fate.EXPIRE)
@@ -166,7 +168,9 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
             recipient=recipient,
             at=created_at,
             attempt_id=ids.show("att", attempt_id),
-            **_fields(payload),
+            **_fields(
+                payload, category, claim.id if channel == "email" and not is_required else None
+            ),
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         return Stuck(claim, "unreadable", Fate.FAIL, detail=type(error).__name__)
@@ -181,11 +185,11 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
             return Stuck(claim, "unknown", Fate.HOLD)
         asks_first = True
     else:
-        found = _way(claim, mode, message, past, routes, scoped=row[12])
+        found = _way(claim, mode, message, past, routes, scoped=chosen)
         if isinstance(found, NoWay):
             return _stuck(claim, found)
         way = found
-    way = way and replace(way, scope=row[13])
+    way = way and replace(way, scope=scope)
     shadow = way is None or (mode != "live" and way.route.provider_id is not None)
     composed = with_sender(message, way.route.account) if way else message
     return Sending(
@@ -241,13 +245,17 @@ def _stuck(claim: Claim, no: NoWay) -> Stuck:
     return Stuck(claim, no.reason, fate, no.seconds)
 
 
-def _fields(payload: dict[str, Any]) -> dict[str, Any]:
+def _fields(payload: dict[str, Any], category: str, mail: UUID | None) -> dict[str, Any]:
+    """The message's fields; `mail` is the notification if somebody can unsubscribe from it."""
     attachments = tuple(
         Attachment(a["filename"], a["content_type"], base64.b64decode(a["content"]))
         for a in payload.pop("attachments", ())
     )
     lists = {name: tuple(payload.pop(name, ())) for name in ("cc", "bcc")}
     headers = dict(payload.pop("headers", {}))
+    asks = payload.pop("unsubscribe", False) or category == "marketing"
+    if asks and mail is not None:
+        headers = with_unsubscribe(headers, mail)
     if not all(isinstance(value, str) for value in payload.values()):
         raise TypeError("a text is not text")
     return {**payload, **lists, "headers": headers, "attachments": attachments}

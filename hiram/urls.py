@@ -17,6 +17,8 @@ from hiram.lib.rest import problem_view
 from hiram.lib.shortcut import PREFIXES
 from hiram.openapi import Docs, DocumentEndpoint
 from hiram.problem_pages import problem, problem_list
+from notifications.pages.preferences import preferences
+from notifications.pages.unsubscribe import unsubscribe
 
 # In one list, the busiest first: each `include` costs a request as much as its own work.
 _api = [
@@ -33,6 +35,8 @@ urlpatterns = [
         CallbackEndpoint.as_view(),
         name="callback",
     ),
+    path("u/<str:token>", unsubscribe, name="unsubscribe"),
+    path("preferences/<str:token>", preferences, name="preference-page"),
     path("docs/", Docs.as_view(), name="docs"),
     path("problems/", problem_list, name="problems"),
     path("problems/<slug:code>", problem, name="problem"),

@@ -28,7 +28,9 @@ def record(owner: Owner, user_id: str, receipt: Consent) -> Consent:
             raise Problem("invalid", errors=[FieldError("/category", "required_category", text)])
         refusal = None if receipt.category == "marketing" else False
         keep(user, receipt)
-        obey(wishes(owner, user_id), receipt.category, receipt.channel, receipt.granted or refusal)
+        row = wishes(owner, user_id)
+        obey(row, receipt.category, receipt.channel, receipt.granted or refusal)
+        write(row)
     if not receipt.granted:
         withhold_from_user(owner, user_id)
     return receipt
@@ -43,20 +45,19 @@ def keep(user: Subscriber, receipt: Consent) -> None:
     receipt.refresh_from_db(fields=["created_at"])
 
 
-def obey(row: Preference, category: str, channel: str, yes: bool | None) -> None:
-    """Store what was just said of a category; None is that a yes was taken back.
+def obey(
+    row: Preference, category: str, channel: str, yes: bool | None, *, template: str | None = None
+) -> bool:
+    """Put what was just said of a category into the row; None is that a yes was taken back.
 
-    What is no yes also takes back every yes to one of the category's templates: it would go first.
+    What is no yes also takes back every yes to `template` and to the category's templates: it would
+    go first. Whether anything changed.
     """
+    before = (row.categories, row.templates)
     row.categories = merged(row.categories, {category: {channel: yes}})
-    if not yes and row.templates:
-        rows = Template.objects.filter(
-            tenant_id=row.tenant_id, category=category, slug__in=list(row.templates)
-        )
-        wanted = {
-            slug: {channel: None}
-            for slug in rows.values_list("slug", flat=True)
-            if row.templates[slug].get(channel)
-        }
-        row.templates = merged(row.templates, wanted)
-    write(row)
+    wanted = [slug for slug, said in row.templates.items() if not yes and said.get(channel)]
+    if wanted:
+        rows = Template.objects.filter(tenant_id=row.tenant_id, category=category, slug__in=wanted)
+        taken = {*rows.values_list("slug", flat=True), *(s for s in wanted if s == template)}
+        row.templates = merged(row.templates, {slug: {channel: None} for slug in taken})
+    return before != (row.categories, row.templates)

@@ -15,7 +15,8 @@ from notifications.api.of_user import USER_ID, OfUser
 from notifications.api.options import Category, Channel
 from notifications.api.shapes import Moment
 from notifications.channel import ONE_LINE_PATTERN, one_line
-from notifications.models import Preference
+from notifications.links import PREFERENCES, link
+from notifications.models import Preference, Subscriber
 from notifications.preferences import TEMPLATES_MOST, change, wishes
 
 _TAGS = ["users"]
@@ -92,6 +93,11 @@ class ShownPreferences(BaseModel):
     templates: dict[str, dict[str, bool]]
     quiet_hours: QuietHours | None
     send_windows: list[SendWindow]
+    page_url: str = Field(
+        description="Where the user can change this: whoever has the address can, so give it to"
+        " nobody else.",
+        json_schema_extra={"format": "uri"},
+    )
     updated_at: Moment | None
 
 
@@ -109,7 +115,7 @@ class PreferencesEndpoint(OfUser):
         """What the user has said."""
         read_parameters(request)
         user = self.user(user_id)
-        return answer(show(wishes(self.owner, user.user_id)))
+        return answer(show(user, wishes(self.owner, user.user_id)))
 
     @extend_schema(
         operation_id="replacePreferences",
@@ -144,10 +150,11 @@ class PreferencesEndpoint(OfUser):
         read_parameters(request)
         given: Any = validate(Preferences, read_json(request))
         fields = given.model_dump(exclude_unset=True)
-        return answer(show(change(self.owner, user_id, fields, replaces=replaces)))
+        row = change(self.owner, user_id, fields, replaces=replaces)
+        return answer(show(self.user(user_id), row))
 
 
-def show(row: Preference) -> dict[str, Any]:
+def show(user: Subscriber, row: Preference) -> dict[str, Any]:
     """What a user has said, as the API shows it."""
     return {
         "user_id": row.user_id,
@@ -155,5 +162,6 @@ def show(row: Preference) -> dict[str, Any]:
         "templates": row.templates,
         "quiet_hours": row.quiet_hours,
         "send_windows": row.send_windows,
+        "page_url": link(PREFERENCES, user.pk),
         "updated_at": None if row._state.adding else rfc3339.show(row.updated_at),
     }

@@ -72,7 +72,7 @@ class UserExportEndpoint(OfUsers):
         return answer(
             {
                 "user": show(user),
-                "preferences": preferences.show(wishes(self.owner, user_id)),
+                "preferences": preferences.show(user, wishes(self.owner, user_id)),
                 "consents": [consents.show(row) for row in receipts],
                 "suppressions": [
                     suppressions.show(row)

@@ -57,7 +57,7 @@ class TestDocument:
             "/v1/users/{user_id}/preferences",
             "/v1/users/{user_id}/consents", "/v1/blocks", "/v1/blocks/{block_id}",
             "/v1/suppressions/export", "/v1/suppressions/import",
-            "/v1/webhooks/{webhook_id}/test", "/v1/brand", "/v1/template-partials",
+            "/v1/brand", "/v1/template-partials",
             "/v1/template-partials/{name}", "/v1/templates", "/v1/templates/reset",
             "/v1/templates/{template_id}", "/v1/templates/{template_id}/diff",
             "/v1/templates/{template_id}/preview", "/v1/templates/{template_id}/publish",
