@@ -168,8 +168,9 @@ class Routes:
             offer = offers[chosen.candidate.id]
             no = self._hindered(offer)
             if isinstance(no, Way):
-                is_back = chosen.reason is Reason.AFTER_UNKNOWN and not wait
-                reason = chosen.reason if is_back or not passed_over else Reason.FAILOVER
+                reason = Reason.FAILOVER if passed_over else chosen.reason
+                if chosen.reason in (Reason.AFTER_UNKNOWN, Reason.PROBE):
+                    reason = chosen.reason  # what it is to show is more than who was before it
                 over = (*chosen.passed_over, *passed_over)
                 return replace(no, reason=reason, passed_over=over)
             wait = max(wait, no)

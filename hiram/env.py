@@ -8,13 +8,16 @@ Every variable NAME may be given as NAME_FILE instead, the path of a file that h
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_SERVER = re.compile(r"(?:\[(?P<six>.+)\]|(?P<four>[^:]+))(?::(?P<port>[0-9]{1,5}))?|(?P<bare>.+)")
 
 
 class Misconfigured(SystemExit):
@@ -127,6 +130,23 @@ def networks(
         return tuple(ip_network(word) for word in found)
     except ValueError as error:
         raise Misconfigured(f"{name}: {error}") from error
+
+
+def servers(name: str, *, port: int, about: str) -> tuple[tuple[str, int], ...]:
+    """A comma-separated list of `address`, `address:port` or `[address]:port`, as pairs; where none
+    is given the port is `port`."""
+    try:
+        return tuple(_server(word, port) for word in words(name, about=about))
+    except ValueError as error:
+        raise Misconfigured(f"{name}: {error}") from error
+
+
+def _server(text: str, port: int) -> tuple[str, int]:
+    found = _SERVER.fullmatch(text)
+    number = int(found["port"] or port) if found else 0
+    if found is None or not 0 < number < 65_536:
+        raise ValueError(f"expected an address, or address:port, got {text!r}")
+    return str(ip_address(found["six"] or found["four"] or found["bare"])), number
 
 
 def choice(name: str, default: str, options: tuple[str, ...], *, about: str) -> str:

@@ -159,9 +159,10 @@ VERIFIED_DOMAINS = env.flag(
     False,
     about="whether e-mail may only be from domains that its tenant has verified by a TXT record",
 )
-DNS_SERVERS = env.words(
+DNS_SERVERS = env.servers(
     "HIRAM_DNS_SERVERS",
-    about="name servers (address or address:port) for the look at a domain; unset: this machine's own",
+    port=53,
+    about="name servers (address or address:port) that are asked for TXT records; unset: this machine's own",
 )
 
 # --- Django ----------------------------------------------------------------------------------

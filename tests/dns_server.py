@@ -30,9 +30,9 @@ class DnsServer:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     @property
-    def address(self) -> str:
-        """As `HIRAM_DNS_SERVERS` has it."""
-        return f"127.0.0.1:{self._socket.getsockname()[1]}"
+    def address(self) -> tuple[str, int]:
+        """As `settings.DNS_SERVERS` has it."""
+        return "127.0.0.1", self._socket.getsockname()[1]
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -44,6 +44,10 @@ def networks() -> Any:
     return env.networks(NAME, ("10.0.0.0/8",), about="some")
 
 
+def servers() -> Any:
+    return env.servers(NAME, port=53, about="some")
+
+
 def choice() -> str:
     return env.choice(NAME, "one", ("one", "two"), about="one of them")
 
@@ -76,6 +80,9 @@ def test_what_is_not_set_has_its_default(read: Callable[[], Any]) -> None:
         (flag, "0", False), (flag, "off", False), (flag, "", False), (flag, "No", False),
         (words, "", ()), (words, "x", ("x",)), (words, " x , y ,, z", ("x", "y", "z")),
         (networks, "127.0.0.0/8, ::1", (ip_network("127.0.0.0/8"), ip_network("::1/128"))),
+        (servers, "", ()), (servers, "9.9.9.9", (("9.9.9.9", 53),)),
+        (servers, "127.0.0.1:5353, ::1", (("127.0.0.1", 5353), ("::1", 53))),
+        (servers, "[2001:db8::1]:54,[::1]", (("2001:db8::1", 54), ("::1", 53))),
         (networks, "", ()), (choice, "two", "two"), (text, "", ""), (text, " x ", "x"),
     ],
 )  # fmt: skip
@@ -93,7 +100,8 @@ def test_what_is_set_is_read(
         (integer, "x"), (integer, "1e3"), (integer, "\u00b2"), (integer, "3 4"), (integer, "-"),
         (integer, "9" * 5_000),
         (number, ""), (number, "0.05"), (number, "nan"), (number, "inf"), (number, "-1"),
-        (number, "x"), (flag, "maybe"), (flag, "2"), (networks, "x"), (networks, "10.0.0.1/8"),
+        (number, "x"), (flag, "maybe"), (flag, "2"), (servers, "dns.example"),
+        (servers, "127.0.0.1:x"), (servers, "127.0.0.1:0"), (servers, "[::1]:99999"), (networks, "x"), (networks, "10.0.0.1/8"),
         (networks, "10.0.0.0/40"), (choice, "three"), (choice, "One"), (choice, ""),
     ],
 )  # fmt: skip

@@ -12,16 +12,15 @@ SECONDS = 5.0
 """For the whole look-up; one question to one server may take `QUESTION_SECONDS` of it."""
 
 QUESTION_SECONDS = 2.0
-PORT = 53
 
 
 class NoAnswer(Exception):
     """The DNS did not say, so nothing is known of the records. The message is for people."""
 
 
-def txt_records(name: str, servers: Sequence[str] = ()) -> list[str]:
-    """The texts at `name`, none where it has none; asked of `servers` (`address` or
-    `address:port`), or else of this machine's own.
+def txt_records(name: str, servers: Sequence[tuple[str, int]] = ()) -> list[str]:
+    """The texts at `name`, none where it has none; asked of `servers` (addresses and ports), or
+    else of this machine's own.
 
     Nothing is cached: who has just set a record need not wait.
 
@@ -39,19 +38,11 @@ def txt_records(name: str, servers: Sequence[str] = ()) -> list[str]:
     return [b"".join(record.strings).decode("utf-8", "replace") for record in answer]
 
 
-def _resolver(servers: Sequence[str]) -> dns.resolver.Resolver:
+def _resolver(servers: Sequence[tuple[str, int]]) -> dns.resolver.Resolver:
     resolver = dns.resolver.Resolver(configure=not servers)
     if servers:
-        resolver.nameservers = [_server(server) for server in servers]
+        resolver.nameservers = [dns.nameserver.Do53Nameserver(*server) for server in servers]
     resolver.timeout = QUESTION_SECONDS
     resolver.lifetime = SECONDS
     resolver.cache = None
     return resolver
-
-
-def _server(text: str) -> dns.nameserver.Do53Nameserver:
-    """One server: an IPv6 address with a port stands in brackets."""
-    host, _, port = text.rpartition(":")
-    if not host or (":" in host and not host.startswith("[")):
-        host, port = text, ""
-    return dns.nameserver.Do53Nameserver(host.strip("[]"), int(port or PORT))

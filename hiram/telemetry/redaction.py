@@ -35,7 +35,7 @@ _CREDENTIAL = re.compile(
 )
 _CONTENT = re.compile(
     r"subject|body|html|text|payload|contents?|attachments?|metadata|raw|recipients?|to|cc|bcc"
-    r"|reply[_-]?to|from_email|from_name|e?mail(?:[_-]?address)?|phone(?:[_-]?number)?|mobile"
+    r"|reply[_-]?to|from_(?:email|name|phone)|sender(?:_name)?|e?mail(?:[_-]?address)?|phone(?:[_-]?number)?|mobile"
     r"|msisdn|address(?:es)?|user_?name|input(?:_value)?|params|args|headers|environ",
     re.IGNORECASE,
 )

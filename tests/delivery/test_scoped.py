@@ -131,6 +131,23 @@ def test_one_that_is_gone_or_anothers_is_passed_over_by_its_id(tenant, usual, ow
         )
 
 
+def test_a_probe_instead_of_it_is_one(tenant, usual, own, simulator, run):
+    """What it shows of the other's health counts."""
+    ProviderHealth.objects.create(
+        tenant=tenant,
+        provider=usual,
+        open_until=timezone.now() - timedelta(seconds=1),
+        trouble="failing",
+        openings=1,
+        degraded_at=timezone.now(),
+    )
+    Provider.objects.filter(pk=own.pk).update(enabled=False)
+    notification = scoped(tenant, own.pk)
+    run()
+    assert way(notification) == ("usual", "probe", [("own", "disabled")])
+    assert ProviderHealth.objects.get(provider=usual).degraded_at is None
+
+
 def test_what_it_refuses_is_tried_elsewhere_and_then_again(tenant, usual, own, simulator, run):
     simulator.order(
         target="smtp", kind="status", phase="rcpt", code=450, enhanced="4.2.2", times=2
