@@ -124,7 +124,7 @@ def _canceled(statement: str, given: list[Any]) -> Any:
 
 def test_it_reads_the_index_of_what_has_a_body_and_sorts_nothing(tenant: Tenant) -> None:
     statement = retention._ERASE.format(found=retention._DUE, octets=retention.BATCH_OCTETS)
-    given = [[tenant.pk], ["transactional"], [0], [retention._EARLIEST], 250, 250]
+    given: list[Any] = [[tenant.pk], ["transactional"], [0], [retention._EARLIEST], 250, 250]
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(retention._PLANS)
         cursor.execute("EXPLAIN " + statement, given)
