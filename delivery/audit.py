@@ -26,6 +26,8 @@ NOTIFICATION_CHECKS = {
     "owed_without_outbox_row": "n.status IN ('accepted', 'scheduled', 'held') AND o.id IS NULL",
     "settled_with_outbox_row": "n.status NOT IN ('accepted', 'scheduled', 'held')"
     " AND o.id IS NOT NULL",
+    "owed_without_body": "n.status IN ('accepted', 'scheduled', 'held')"
+    " AND NOT EXISTS (SELECT FROM notifications_content c WHERE c.id = n.content_id)",
     "outbox_row_of_another_tenant": "o.tenant_id <> n.tenant_id",
     "sent_without_attempt": "n.sent_at IS NOT NULL AND NOT EXISTS (SELECT FROM"
     " notifications_attempt a WHERE a.subject_id = n.id"

@@ -15,6 +15,15 @@ class Migration(migrations.Migration):
             name="body_erased_at",
             field=models.DateTimeField(null=True),
         ),
+        migrations.AddConstraint(
+            model_name="notification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("body_erased_at", None), ("settled_at__isnull", False), _connector="OR"
+                ),
+                name="notification_owed_has_body",
+            ),
+        ),
         migrations.AddIndex(
             model_name="attempt",
             index=models.Index(

@@ -85,6 +85,10 @@ class Notification(HotTenantRow):
                 | models.Q(status__in=sorted(OWED), settled_at__isnull=True),
                 name="notification_settled_has_time",
             ),
+            models.CheckConstraint(
+                condition=models.Q(body_erased_at=None) | models.Q(settled_at__isnull=False),
+                name="notification_owed_has_body",
+            ),
         ]
         indexes = [
             models.Index("tenant", "mode", "created_at", "id", name="notification_feed"),

@@ -171,7 +171,7 @@ def test_text_is_fit_to_be_shown(made: Twilio, server: Vendor) -> None:
     server.answers.append(error(400, 21211, said))
     answer = made.send(account(server.url), TEXT, timeout=SECONDS)
     assert answer.detail.startswith("21211: \\x1b[31mred\\nline\\u202e\\x00xxx")
-    assert answer.detail.endswith("x\u2026 [cut, 5,023 characters in all]")
+    assert answer.detail.endswith("x\u2026 [cut, 5,022 characters in all]")
     assert len(answer.detail) == MAX_CHARACTERS
     assert answer.detail.isprintable()
 

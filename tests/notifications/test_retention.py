@@ -17,13 +17,12 @@ from delivery.driver import Unknown
 from delivery.settle import settle
 from delivery.verdict import Result
 from hiram.lib import ids, rfc3339
-from notifications import retention
 from notifications.cancel import cancel
-from notifications.models import Attempt, Content, DeadLetter, IdempotencyRecord, Notification
+from notifications.models import Content, DeadLetter, Notification
 from notifications.replay import replay
-from notifications.retention import Sweeper, erase
+from notifications.retention import erase
 from tenants.decisions import PolicyChange, decide
-from tenants.models import CategoryPolicy, Tenant
+from tenants.models import Tenant
 from tests.factories import ProviderFactory, TenantFactory, email, post, shown
 from tests.notifications.calls import PATH, api
 from tests.notifications.retaining import (
@@ -240,40 +239,6 @@ def test_a_body_of_many_goes_with_the_last_of_them(tenant: Tenant) -> None:
     assert hits() == set()
 
 
-def test_batches_are_small_in_rows_and_octets(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
-    monkeypatch.setattr(retention, "BATCH_OCTETS", 150_000)
-    keep(tenant, 0)
-    noise = ["".join(chr(33 + (i * k) % 89) for i in range(70_000)) for k in (7, 11, 13, 17)]
-    post(tenant, *[email(body=text) for text in noise], *[email() for _ in range(4)])
-    Notification.objects.update(status="canceled", settled_at=timezone.now())
-    sizes, sweeper = [], Sweeper()
-    while sweeper.step():
-        sizes.append(Notification.objects.exclude(body_erased_at=None).count())
-    steps = [b - a for a, b in zip([0, *sizes], sizes, strict=False) if b > a]
-    assert sum(steps) == 8
-    assert max(steps) <= 3
-    assert Content.objects.count() == 0
-
-
-def test_keys_past_their_time_and_old_answers_go(tenant: Tenant) -> None:
-    api(tenant).post(email(), Idempotency_Key="old")
-    api(tenant).post(email(), Idempotency_Key="new")
-    past = timezone.now() - timedelta(seconds=1)
-    IdempotencyRecord.objects.filter(key="old").update(expires_at=past)
-    answered(SENT, SENT)
-    Attempt.objects.update(response=f"thank you {CODE}")
-    sweep()
-    assert [*IdempotencyRecord.objects.values_list("key", flat=True)] == ["new"]
-    assert Attempt.objects.exclude(response=None).count() == 2
-    month = timezone.now() - timedelta(seconds=retention.RESPONSE_SECONDS + 1)
-    Attempt.objects.filter(pk=Attempt.objects.order_by("pk")[0].pk).update(started_at=month)
-    sweep()
-    assert Attempt.objects.exclude(response=None).count() == 1
-
-
 def test_the_portal_says_that_it_is_gone(tenant: Tenant, admin_client: Client) -> None:
     keep(tenant, 0)
     [row] = post(tenant, secret())
@@ -295,10 +260,3 @@ def test_these_are_erased_at_once_unless_they_are_owed(tenant: Tenant) -> None:
     assert erase([row.pk for row in rows]) == len(done) == 1
     assert Content.objects.count() == 1
     assert erase([row.pk for row in rows]) == 0
-
-
-def test_policies_cost_one_probe_a_pair(tenant: Tenant, django_assert_num_queries: Any) -> None:
-    CategoryPolicy.objects.all().delete()
-    sweeper = Sweeper(clock=lambda: 1_000.0)
-    with django_assert_num_queries(1):  # those kept for no time: there are none
-        assert sweeper.step()

@@ -69,11 +69,10 @@ def test_foreign_html_stays_in_a_frame_without_rights(people: People, ours: Worl
     assert "unsafe-inline" not in response["Content-Security-Policy"].split("script-src")[1]
 
 
-def test_deleted_content_is_said_to_be_deleted(people: People, ours: World) -> None:
+def test_an_erased_body_is_said_to_be_erased(people: People, ours: World) -> None:
     Content.objects.filter(pk=ours.notification.content_id).delete()
-    assert (
-        "It has been deleted" in people["viewer"].get(_detail(ours.notification)).content.decode()
-    )
+    page = people["viewer"].get(_detail(ours.notification)).content.decode()
+    assert "Subject and body have been erased." in page
 
 
 def test_hirams_own_mails_do_not_show_their_links(people: People, ours: World) -> None:
