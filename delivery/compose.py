@@ -120,7 +120,7 @@ def _messages(claims: Sequence[Claim]) -> list[Work | Stuck]:
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [[c.id for c in claims]])
         rows = {row[0]: row[1:] for row in cursor.fetchall()}
-    routes = Routes((c.tenant_id for c in claims), {row[12] for row in rows.values() if row[12]})
+    routes = Routes((c.tenant_id for c in claims), {row[13] for row in rows.values() if row[13]})
     # Where a provider takes only some of them, the more urgent ones are these.
     urgent = sorted(claims, key=attrgetter("rank"))
     composed = [_compose(c, rows.get(c.id), routes) for c in urgent]
