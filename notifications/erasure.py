@@ -59,11 +59,15 @@ UPDATE notifications_notification
    SET recipient = '', address = NULL, subject = '', metadata = '{}', user_id = NULL,
        cancel_key = NULL, provider_message_id = NULL,
        expires_at = least(expires_at, greatest(created_at, statement_timestamp())),
-       body_erased_at = coalesce(body_erased_at, statement_timestamp())
+       body_erased_at = CASE WHEN settled_at IS NOT NULL
+                             THEN coalesce(body_erased_at, statement_timestamp()) END
  WHERE id = ANY(%(found)s)""",
     "bodies": """
 DELETE FROM notifications_content c USING notifications_notification n
- WHERE n.id = ANY(%(found)s) AND c.id = n.content_id AND c.id = n.id""",
+ WHERE n.id = ANY(%(found)s) AND c.id = n.content_id AND n.settled_at IS NOT NULL""",
+    "bodies_in_flight": """
+UPDATE notifications_content c SET payload = '{}' FROM notifications_notification n
+ WHERE n.id = ANY(%(found)s) AND c.id = n.content_id AND payload <> '{}'""",
     "attempts": """
 UPDATE notifications_attempt
    SET error = NULL, response = NULL, copies = NULL, provider_message_id = NULL
