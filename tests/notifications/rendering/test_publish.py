@@ -49,6 +49,7 @@ def test_styles_go_into_their_elements() -> None:
         '<a href="https://x.example/{{ a }}?b={{ c | url_encode }}">{{ "}" | append: \'>\' }}</a>',
         '<td class="{% if a > b %}c{% else %}d{% endif %}">x</td>'.replace("td", "i"),
         '<i {% if a %}title="x" {% endif %}>x</i>',
+        '<i {% if a %}id="b" {% else %}id="c" {% endif %}>x</i>',
         "<select>{% for i in l %}<option>{{ i }}</option>{% endfor %}</select>",
         "<!--[if mso]><i>{{ a }}</i>{% if b %}<![endif]-->{% endif %}",
         "<textarea>{{ a }} < {% if b %}{% endif %}</textarea>",
@@ -71,7 +72,7 @@ def test_liquid_comes_through(inside: str) -> None:
     ("html", "line", "detail"),
     [
         ("a\n<{{ x }}>", 2, "an element's name cannot come from Liquid"),
-        ("a\n\n<i {% if a %}id='b'{% else %}id='c'{% endif %}>", 3,
+        ("a\n\n<i {% if a %} id='b' {% else %} id='c' {% endif %}>", 3,
          "an attribute is there twice: put the condition into its value"),
         ("<p>\n</p><style>i { color: {% if a %}red{% endif %} }</style><i>1</i><i>2</i>", 2,
          "{% if a %} is doubled here"),
