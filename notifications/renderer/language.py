@@ -13,7 +13,8 @@ from typing import Any
 from liquid import BoundTemplate, Environment, FalsyStrictUndefined, Undefined
 from liquid import builtin as standard
 from liquid.builtin.expressions import logical
-from liquid.builtin.expressions.primitive import Blank
+from liquid.builtin.expressions.primitive import Blank, Empty, Nil
+from liquid.builtin.filters import array
 from liquid.exceptions import ResourceLimitError, TemplateNotFoundError
 from liquid.loader import BaseLoader, TemplateSource
 
@@ -147,6 +148,9 @@ def _equal(left: object, right: object) -> bool:
 
 
 logical._eq = _equal
+# In a list within a list, Python would print where in memory they are.
+for _placeholder in (type(array._NULL), Blank, Empty, Nil):
+    setattr(_placeholder, "__repr__", _placeholder.__str__)  # noqa: B010
 
 PARTIALS = Partials()
 PLAIN = Language(loader=PARTIALS, undefined=Absent)

@@ -147,6 +147,17 @@ def test_no_attribute_is_reached(path: str) -> None:
     assert isinstance(made, Flaw)
 
 
+def test_no_address_in_memory_comes_out() -> None:
+    made = one({"text": "{{ l | map: 'k' | join: '-' }} {{ l }}"}, {"l": [{"k": 1}, {}, [2]]})
+    assert made == {"text": "1-- {'k': 1}{}[2]"}
+    (nested,) = render(
+        Source({"text": "{% assign m = l | map: 'x' %}{{ d | default: m }}{{ m | concat: m | slice: 0, 2 }}"
+                        "{% capture c %}{{ m | split: ',' }}{% endcapture %}{{ c }}"}),
+        [{"l": [{}], "d": None}],
+    )  # fmt: skip
+    assert "0x" not in str(nested)
+
+
 def test_no_nul_comes_out() -> None:
     assert one({"text": "{{ '%00' | url_decode }}"}, {}) == Flaw(
         "text", None, None, "template_error", "its output has a NUL character in it"
