@@ -11,7 +11,7 @@ from hiram.lib import rfc3339
 from hiram.lib.pagination import read_parameters
 from hiram.lib.problems import Problem
 from hiram.lib.rest import answer, read_json, validate
-from notifications.api import template_docs as docs
+from notifications.api import branding_docs as docs
 from notifications.api.templates import OfTemplates
 from notifications.catalog import branding
 from notifications.catalog.shapes import BrandGiven, PartialGiven, is_partial_name

@@ -10,10 +10,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from hiram.lib import pagination
 from notifications.api.shapes import Accepted
 from notifications.api.template_shapes import (
-    BrandRecord,
     Difference,
-    PartialList,
-    PartialRecord,
     PreviewAsked,
     PreviewRecord,
     Publication,
@@ -28,10 +25,7 @@ from notifications.api.template_shapes import (
 )
 from notifications.catalog.shapes import (
     CHANNELS,
-    NAME_PATTERN,
-    BrandGiven,
     NewTemplate,
-    PartialGiven,
     TemplateChange,
     VersionChange,
 )
@@ -43,12 +37,6 @@ _ID = OpenApiParameter(
 )
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": VERSIONS_MOST}
 _NUMBER = OpenApiParameter("number", _WHOLE, OpenApiParameter.PATH, description="A version.")
-_NAME = OpenApiParameter(
-    "name",
-    {"type": "string", "pattern": NAME_PATTERN},
-    OpenApiParameter.PATH,
-    description="`layout` goes around the HTML of all e-mails.",
-)
 
 
 def _query(name: str, about: str, schema: dict[str, Any] | None = None) -> OpenApiParameter:
@@ -256,51 +244,4 @@ send_test = extend_schema(
     parameters=[_ID],
     responses={202: Accepted},
     examples=_example("To you", {"recipient": "you@example.com", "data": {}}),
-)
-list_partials = extend_schema(
-    operation_id="listTemplatePartials",
-    summary="List partials",
-    description="All, by name.",
-    tags=_TAGS,
-    responses={200: PartialList},
-)
-get_partial = extend_schema(
-    operation_id="getTemplatePartial",
-    summary="Read a partial",
-    tags=_TAGS,
-    parameters=[_NAME],
-    responses={200: PartialRecord},
-)
-put_partial = extend_schema(
-    operation_id="putTemplatePartial",
-    summary="Write a partial",
-    description="What is published keeps the partial that it was published with.",
-    tags=_TAGS,
-    request=PartialGiven,
-    parameters=[_NAME],
-    responses={200: PartialRecord, 201: OpenApiResponse(PartialRecord, "It is new.")},
-    examples=_example("A footer", {"body": "<p>{{ brand.name }}</p>"}),
-)
-delete_partial = extend_schema(
-    operation_id="deleteTemplatePartial",
-    summary="Delete a partial",
-    description="What is published keeps it.",
-    tags=_TAGS,
-    parameters=[_NAME],
-    responses={204: OpenApiResponse(description="Gone.")},
-)
-get_brand = extend_schema(
-    operation_id="getBrand",
-    summary="Read the brand",
-    tags=_TAGS,
-    responses={200: BrandRecord},
-)
-put_brand = extend_schema(
-    operation_id="putBrand",
-    summary="Write the brand",
-    description="As a whole. What is published keeps the brand that it was published with.",
-    tags=_TAGS,
-    request=BrandGiven,
-    responses={200: BrandRecord},
-    examples=_example("Name and color", {"variables": {"name": "Acme", "color": "#0a7"}}),
 )

@@ -17,7 +17,7 @@ from notifications.catalog.working import Surroundings
 from notifications.models import Brand, TemplatePartial
 
 PARTIALS_MOST = 100
-PARTIALS_OCTETS = 512 * 1024
+PARTIALS_OCTETS = 128 * 1024
 """Of a tenant's partials together: each version published keeps them."""
 
 
