@@ -13,12 +13,20 @@ from hiram.lib import ids
 from hiram.openapi import document
 from notifications import webhooks
 from notifications.accept import Owner
-from notifications.models import Event, Notification, Suppression
+from notifications.models import Block, Consent, Event, Notification, Preference, Suppression
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, Tenant
 from tenants.models.api_key import new_key
-from tests.factories import ProviderFactory, TenantFactory, email, make_key, post, shown
+from tests.factories import (
+    ProviderFactory,
+    TenantFactory,
+    email,
+    make_key,
+    make_user,
+    post,
+    shown,
+)
 from tests.notifications.calls import BATCH, PATH, Api, Said, api
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +55,7 @@ CALLS: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/dead-letters/replay", {}, "notifications:write"),
     ("POST", "/v1/cancel", {"cancel_key": "k"}, "notifications:write"),
     ("GET", "/v1/suppressions", b"", "notifications:read"),
+    ("GET", "/v1/blocks", b"", "notifications:read"),
 ]
 
 
@@ -207,7 +216,12 @@ OPERATIONS = [
     for method, operation in operations.items()
 ]
 BODIES = {
-    "addSuppression": {"channel": "email", "recipient": "a@x.org"},
+    "addBlock": {"reason": "mine now"},
+    "addConsent": {"category": "marketing", "channel": "email", "granted": True},
+    "addSuppression": {"channel": "email", "address": "a@x.org"},
+    "changePreferences": {"quiet_hours": None},
+    "importSuppressions": b"channel,address\n",
+    "replacePreferences": {},
     "cancelNotifications": {"cancel_key": "k"},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
@@ -250,16 +264,19 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
     row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
+    block = Block.objects.create(tenant=tenant, mode="live", channel="sms", reason="x")
     hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
     known = {
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
         "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
-        "replay_id": replayed(tenant, mine),
+        "replay_id": replayed(tenant, mine), "block_id": ids.show("blk", block.pk),
+        "user_id": make_user(tenant).user_id,
     }  # fmt: skip
     fresh = {
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
         "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
-        "replay_id": ids.show("rpl", ids.new()),
+        "replay_id": ids.show("rpl", ids.new()), "block_id": ids.show("blk", ids.new()),
+        "user_id": "nobody",
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -269,6 +286,9 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     provider.refresh_from_db()
     assert provider.name != "mine now"
     assert Suppression.objects.filter(pk=row.pk).exists()
+    assert Block.objects.filter(pk=block.pk).exists()
+    assert not Preference.objects.exists()
+    assert not Consent.objects.exists()
     hook.refresh_from_db()
     assert hook.description == ""
 
@@ -284,6 +304,8 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         suppression_id="sup_" + "0" * 26,
         webhook_id="whk_" + "0" * 26,
         replay_id="rpl_" + "0" * 26,
+        block_id="blk_" + "0" * 26,
+        user_id="u1",
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))
