@@ -13,12 +13,28 @@ from hiram.lib import ids
 from hiram.openapi import document
 from notifications import webhooks
 from notifications.accept import Owner
-from notifications.models import Event, Notification, Suppression, Template
+from notifications.models import (
+    Block,
+    Consent,
+    Event,
+    Notification,
+    Preference,
+    Suppression,
+    Template,
+)
 from notifications.suppression import suppress
 from tenants.auth import issue_key, revoke_key
 from tenants.models import ALL_SCOPES, SenderConfig, Tenant
 from tenants.models.api_key import new_key
-from tests.factories import ProviderFactory, TenantFactory, email, make_key, post, shown
+from tests.factories import (
+    ProviderFactory,
+    TenantFactory,
+    email,
+    make_key,
+    make_user,
+    post,
+    shown,
+)
 from tests.notifications.calls import BATCH, PATH, Api, Said, api
 from tests.notifications.catalog.texts import made
 from tests.tenancy import Caller
@@ -49,6 +65,7 @@ CALLS: list[tuple[str, str, Any, str]] = [
     ("POST", "/v1/dead-letters/replay", {}, "notifications:write"),
     ("POST", "/v1/cancel", {"cancel_key": "k"}, "notifications:write"),
     ("GET", "/v1/suppressions", b"", "notifications:read"),
+    ("GET", "/v1/blocks", b"", "notifications:read"),
 ]
 
 
@@ -212,8 +229,18 @@ BODIES = {
     "addSenderDomain": {"domain": "mine.example"},
     "putAppSenderConfig": {"locale": "de"},
     "putSenderConfig": {"locale": "de"},
-    "addSuppression": {"channel": "email", "recipient": "a@x.org"},
+    "addBlock": {"reason": "mine now"},
+    "addConsent": {"category": "marketing", "channel": "email", "granted": True},
+    "addSuppression": {"channel": "email", "address": "a@x.org"},
+    "changePreferences": {"quiet_hours": None},
+    "importSuppressions": b"channel,address\n",
+    "replacePreferences": {},
     "cancelNotifications": {"cancel_key": "k"},
+    "changeUser": {"locale": "fr"},
+    "explain": email(),
+    "notify": {"content": {"sms": {"body": "x"}}, "to": [{"sms": "+14155550100"}]},
+    "putUser": {"locale": "fr"},
+    "putUsers": {"users": [{"user_id": "u2"}]},
     "createProvider": {"channel": "email", "driver": "smtp", "name": "n", "settings": {}},
     "changeProvider": {"name": "mine now"},
     "changePolicy": {"on_unknown": "hold"},
@@ -277,6 +304,7 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
 ) -> None:
     provider = ProviderFactory.create(tenant=tenant)
     row, _ = suppress(tenant.pk, "live", "email", "eve@recipient.example", "manual")
+    block = Block.objects.create(tenant=tenant, mode="live", channel="sms", reason="x")
     hook, _ = webhooks.add(Owner(tenant.pk, "live"), {"url": "http://127.0.0.1:9/"}, {})
     template = made(Caller(tenant, make_key(tenant)))
     known = {
@@ -284,12 +312,18 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
         "notification_id": mine, "provider_id": ids.show("prv", provider.pk),
         "suppression_id": ids.show("sup", row.pk), "webhook_id": ids.show("whk", hook.pk),
         "replay_id": replayed(tenant, mine), "scope": "org", "scope_id": configured(tenant),
+        "block_id": ids.show("blk", block.pk),
+        "user_id": make_user(tenant).user_id,
+        "request_id": "req_" + "0" * 26, "erasure_id": "ers_" + "0" * 26,
     }  # fmt: skip
     fresh = {
         "template_id": ids.show("tpl", ids.new()), "number": 1,
         "notification_id": ids.show("ntf", ids.new()), "provider_id": ids.show("prv", ids.new()),
         "suppression_id": ids.show("sup", ids.new()), "webhook_id": ids.show("whk", ids.new()),
         "replay_id": ids.show("rpl", ids.new()), "scope": "org", "scope_id": "nobody",
+        "block_id": ids.show("blk", ids.new()),
+        "user_id": "nobody", "request_id": ids.show("req", ids.new()),
+        "erasure_id": ids.show("ers", ids.new()),
     }  # fmt: skip
     stranger = api(TenantFactory.create())
     foreign = stranger.ask(method, path.format(**known), body_of(operation))
@@ -299,6 +333,9 @@ def test_no_operation_tells_anothers_id_from_an_unknown_one(
     provider.refresh_from_db()
     assert provider.name != "mine now"
     assert Suppression.objects.filter(pk=row.pk).exists()
+    assert Block.objects.filter(pk=block.pk).exists()
+    assert not Preference.objects.exists()
+    assert not Consent.objects.exists()
     hook.refresh_from_db()
     assert hook.description == ""
     assert SenderConfig.objects.get().tenant == tenant
@@ -323,6 +360,10 @@ def test_every_operation_needs_a_key_and_all_but_one_a_scope(
         template_id="tpl_" + "0" * 26,
         number=1,
         name="layout",
+        block_id="blk_" + "0" * 26,
+        user_id="u1",
+        request_id="req_" + "0" * 26,
+        erasure_id="ers_" + "0" * 26,
     )
     refused(Api().ask(method, address, body_of(operation)))
     said = api(tenant, scopes=()).ask(method, address, body_of(operation))
