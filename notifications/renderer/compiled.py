@@ -105,8 +105,7 @@ class Compiled:
                                 f"unknown filter '{used.name}'", token=used.token
                             )
                 expressions += expression.children()
-            partial = node.partial_scope()
-            name = partial.name if partial else None
+            name = getattr(node, "name", None) if node.partial_scope() else None
             if isinstance(name, StringLiteral) and name.value not in self._partials:
                 yield TemplateNotFoundError(
                     f"there is no partial '{name.value[:100]}'", token=name.token

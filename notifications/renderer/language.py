@@ -12,6 +12,9 @@ from typing import Any
 
 from liquid import BoundTemplate, Environment, FalsyStrictUndefined, Undefined
 from liquid import builtin as standard
+from liquid.builtin.expressions import logical
+from liquid.builtin.expressions.primitive import Blank, Empty, Nil
+from liquid.builtin.filters import array
 from liquid.exceptions import ResourceLimitError, TemplateNotFoundError
 from liquid.loader import BaseLoader, TemplateSource
 
@@ -129,6 +132,25 @@ def _check_taken(value: Any) -> None:
     elif isinstance(value, range) and value.stop - value.start > LOOPS:
         raise ResourceLimitError("a range is too long", token=None)
 
+
+_standard_equal = logical._eq
+
+
+def _equal(left: object, right: object) -> bool:
+    """As in Liquid elsewhere: what is absent or null is blank."""
+    if isinstance(left, Undefined):
+        left = None
+    if isinstance(right, Undefined):
+        right = None
+    if (left is None and isinstance(right, Blank)) or (right is None and isinstance(left, Blank)):
+        return True
+    return _standard_equal(left, right)
+
+
+logical._eq = _equal
+# In a list within a list, Python would print where in memory they are.
+for _placeholder in (type(array._NULL), Blank, Empty, Nil):
+    setattr(_placeholder, "__repr__", _placeholder.__str__)  # noqa: B010
 
 PARTIALS = Partials()
 PLAIN = Language(loader=PARTIALS, undefined=Absent)

@@ -23,8 +23,8 @@ from notifications.renderer.confine import Confined
 from notifications.renderer.protect import Protected, Unprotected
 
 MEMORY_OCTETS = 256 * wire.MEBIBYTE
-CPU_SECONDS = 4
-_POSITION = re.compile(r"at position (\d+)")
+CPU_SECONDS = 3
+_POSITION = re.compile(r" in root template(?: at position (\d+):\d+)?")
 _ATTRIBUTES = r"(?:[^>\"']|\"[^\"]*\"|'[^']*')*"
 _ROW = re.compile(rf"<(/?)(?:table|thead|tbody|tfoot|tr)\b{_ATTRIBUTES}>", re.IGNORECASE)
 _CELL = re.compile(rf"<(/?)t[dh]\b{_ATTRIBUTES}>", re.IGNORECASE)
@@ -65,9 +65,10 @@ def _from_mjml(put_away: Protected) -> str:
         return mjml.mjml2html(put_away.text, fonts={}, include_loader=_no_file)
     except ValueError as error:
         position = _POSITION.search(str(error))
-        before = put_away.text[: int(position[1])] if position else ""
-        line = put_away.restored(before).count("\n") + 1
-        raise Unprotected(f"MJML: {error}", line if position else 0) from error
+        line = 0
+        if position and position[1]:
+            line = put_away.restored(put_away.text[: int(position[1])]).count("\n") + 1
+        raise Unprotected(f"MJML: {_POSITION.sub('', str(error))}", line) from error
 
 
 def _no_file(path: str) -> str:

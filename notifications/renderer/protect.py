@@ -125,7 +125,7 @@ class Protected:
         for tag in _TAG.finditer(self.text):
             inside = {int(found[1] or found[2]) for found in self._mark.finditer(tag[0])}
             conditional = [n for n in sorted(inside) if self._kept[n].place == "name"]
-            names = Counter(_NAME.findall(_VALUE.sub("", tag[0])))
+            names = Counter(_NAME.findall(_VALUE.sub(" ", tag[0])))
             if conditional and any(times > 1 for times in names.values()):
                 raise Unprotected(
                     "an attribute is there twice: put the condition into its value",

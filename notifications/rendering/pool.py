@@ -82,11 +82,14 @@ class Pool:
             return [source.too_large] * len(data)
         texts = [json.dumps(one, separators=(",", ":")).encode() for one in data]
         done: list[dict[str, str] | Flaw] = []
-        clock = Clock(seconds, time.monotonic() + seconds + _EACH_SECONDS * len(texts))
+        left = seconds + _EACH_SECONDS * len(texts)
         at_once = AT_ONCE
-        while len(done) < len(texts) and (not done or time.monotonic() < clock.until):
+        while len(done) < len(texts) and left > 0:
             with self._lent(owner) as renderer:
+                began = time.monotonic()
+                clock = Clock(seconds, began + left)
                 done += renderer.render(source, texts[len(done) :], clock, at_once)
+                left -= time.monotonic() - began
                 if renderer.is_spent:
                     at_once = 1
         late = Flaw("", None, None, TOO_SLOW, "all of them together take too long")

@@ -64,6 +64,11 @@ class Renderer:
         # Not to be used again: it said so, or was interrupted in the middle of a conversation.
         self.is_spent = False
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def is_ready(self) -> bool:
         """Whether it has told, by now, that it is; does not wait."""
         if not self._is_ready:

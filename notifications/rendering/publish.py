@@ -17,7 +17,7 @@ from notifications.rendering.source import LIMIT, TOO_SLOW, Flaw, Source, Unavai
 
 LAYOUT = "layout"
 _COMMAND = [sys.executable, "-s", "-X", "utf8", "-m", "notifications.renderer.press"]
-_SECONDS = 10.0
+_SECONDS = 6.0
 _PATIENCE_SECONDS = 5.0
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
 _HTML = frozenset({"html", "mjml"})
