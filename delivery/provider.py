@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from notifications.channel import one_line
+from notifications.one_line import one_line
 
 NAME_CHARACTERS = 100
 _SMALL = 32_767

@@ -14,7 +14,7 @@ from delivery.api.sender_shapes import NewSenderConfig, SenderConfigPage, ShownS
 from hiram.lib import pagination, rest
 from hiram.lib.pagination import paginate, read_parameters, read_query, refused
 from hiram.lib.problems import FieldError, Problem
-from notifications.channel import ONE_LINE_PATTERN, one_line
+from notifications.one_line import ONE_LINE_PATTERN, one_line
 from tenants.auth import TenantEndpoint
 from tenants.models import Scope, SenderConfig
 from tenants.sender_configs import SCOPE_ID_CHARACTERS, put, show_all

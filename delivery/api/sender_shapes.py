@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from hiram.lib.locales import LOCALE_CHARACTERS, locale
 from notifications.api.shapes import Moment
-from notifications.channel import one_line
 from notifications.channels.email import Address
 from notifications.channels.sms import Number
+from notifications.one_line import one_line
 from notifications.shelves import channels
 from tenants.domains import CHARACTERS, Outcome, normalised
 from tenants.sender_configs import CHANNELS_MOST, NAME_CHARACTERS

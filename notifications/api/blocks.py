@@ -18,8 +18,8 @@ from notifications.api.endpoints import READ, WRITE, OfCaller
 from notifications.api.options import PAGING, Channel, options_only, query_parameter
 from notifications.api.shapes import ChannelName, Moment
 from notifications.api.until import Expiry, check_ahead
-from notifications.channel import one_line
 from notifications.models import Block
+from notifications.one_line import one_line
 from notifications.shelves import channels
 from notifications.withhold import withhold_from_channel
 

@@ -14,9 +14,9 @@ from hiram.lib.rest import answer, read_json, validate
 from notifications.api.of_user import USER_ID, OfUser
 from notifications.api.options import Category, Channel
 from notifications.api.shapes import Moment
-from notifications.channel import ONE_LINE_PATTERN, one_line
 from notifications.links import PREFERENCES, link
 from notifications.models import Preference, Subscriber
+from notifications.one_line import ONE_LINE_PATTERN, one_line
 from notifications.preferences import TEMPLATES_MOST, change, wishes
 
 _TAGS = ["users"]

@@ -135,7 +135,7 @@ def sender_error(refusal: SendersRefused, place: int, *under: str | int) -> Fiel
     sender = refusal.senders[place]
     if sender in refusal.unverified:
         text = f"The domain of {sender} is not verified; see /v1/sender-domains."
-        return FieldError(pointer(*under, "from"), "sender_not_verified", text)
+        return FieldError(pointer(*under, "from"), "unverified_domain", text)
     text = f"No provider of this channel may send as {sender}; see its allowed_from."
     return FieldError(pointer(*under, "from"), "sender_not_allowed", text)
 

@@ -17,8 +17,8 @@ from pydantic import (
 
 from notifications.api.shapes import ModeName, Moment, NotificationId, Outcome
 from notifications.channel import Moment as GivenMoment
-from notifications.channel import one_line
 from notifications.events import EVENTS
+from notifications.one_line import one_line
 
 URL_CHARACTERS = 2_000
 STATUSES = ("accepted", "sent", "failed", "expired", "canceled")

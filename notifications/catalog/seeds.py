@@ -85,10 +85,13 @@ def seed(tenant_id: UUID, slug: str | None = None) -> list[Template]:
             )
         )
     with transaction.atomic():
-        # Seeded twice at once, one of the two is refused by the slugs being unique.
-        Template.objects.bulk_create(made)
-        TemplateVersion.objects.bulk_create(versions)
-    return made
+        Template.objects.bulk_create(made, ignore_conflicts=True)
+        # Others may have made the same ones at the same moment: theirs have their versions.
+        ours = set(
+            Template.objects.filter(pk__in=[t.pk for t in made]).values_list("pk", flat=True)
+        )
+        TemplateVersion.objects.bulk_create([v for v in versions if v.template_id in ours])
+    return [template for template in made if template.pk in ours]
 
 
 def reset(tenant_id: UUID, slug: str | None) -> list[Template]:

@@ -19,7 +19,8 @@ from pydantic import (
 
 from notifications.catalog.locales import PATTERN, TAG_CHARACTERS, normalised
 from notifications.catalog.rendered import FIELDS
-from notifications.channel import Category, octets, one_line
+from notifications.channel import Category, octets
+from notifications.one_line import one_line
 from notifications.shelves import channels
 
 SLUG_PATTERN = r"^[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?$"

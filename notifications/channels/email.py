@@ -18,14 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from notifications.channel import (
-    ONE_LINE_PATTERN,
-    RECIPIENT_CHARACTERS,
-    Body,
-    Request,
-    octets,
-    one_line,
-)
+from notifications.channel import RECIPIENT_CHARACTERS, Body, Request, octets
+from notifications.one_line import ONE_LINE_PATTERN, one_line
 
 SUBJECT_OCTETS = HEADER_OCTETS = 998
 """RFC 5322, section 2.1.1: the longest line."""

@@ -24,7 +24,7 @@ from delivery.driver import Driver
 from delivery.providers import WHITHER
 from delivery.shelves import drivers
 from hiram.lib.vault import SealBroken
-from notifications.channel import one_line
+from notifications.one_line import one_line
 from portal.forms.tenant import TenantForm
 from tenants.models import Provider
 

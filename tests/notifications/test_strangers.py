@@ -267,7 +267,7 @@ BODIES = {
 }
 
 
-OWN_IDS = {"putSenderConfig"}
+OWN_IDS = {"putSenderConfig", "putUser"}
 """Operations whose ids are the tenant's own, so that one of another's is simply new."""
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from django.test import Client
 
+from notifications.models import Template
 from tenants.models import Member, Role, Tenant, User
 from tests.portal.conftest import People, World, make_user
 from tests.tenancy import together
@@ -155,3 +156,20 @@ def test_an_owner_does_not_make_his_tenant_live_or_active(people: People, ours: 
     assert (ours.tenant.name, ours.tenant.mode, ours.tenant.status) == (
         "Mine", "shadow", "suspended",
     )  # fmt: skip
+
+
+def test_a_tenant_made_here_has_the_system_templates(people: People) -> None:
+    form = {
+        "name": "Fresh",
+        "mode": "live",
+        "status": "active",
+        "locale": "de",
+        "timezone": "UTC",
+    }
+    assert people["operator"].post("/portal/tenants/tenant/add/", form).status_code == 302
+    fresh = Tenant.objects.get(name="Fresh")
+    assert Template.objects.filter(tenant=fresh, system="welcome").count() == 1
+    assert people["operator"].post(
+        f"/portal/tenants/tenant/{fresh.pk}/change/", form | {"name": "Fresh one"}
+    ).status_code == 302  # fmt: skip
+    assert Template.objects.filter(tenant=fresh).count() == 11
