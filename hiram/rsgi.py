@@ -26,6 +26,7 @@ from hiram.lib.doorbell import doorbell
 from hiram.lib.problems import Problem
 from hiram.lib.rest import BODY_OCTETS, LARGE_BODY_OCTETS, refuse, request_id
 from hiram.wsgi import application
+from notifications import rendering
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +63,12 @@ class Shell:
         # Its first press connects to the broker: not while the first notification waits.
         doorbell.ring()
         self._crew.start()
+        rendering.start()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """End: no request is open any more."""
         self._crew.stop()
+        rendering.close()
         telemetry.stop()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
