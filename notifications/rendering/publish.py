@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -22,7 +23,15 @@ _PATIENCE_SECONDS = 5.0
 _CONTENT = re.compile(r"\{\{-?\s*content\s*-?\}\}")
 _HTML = frozenset({"html", "mjml"})
 # One at a time in this process: publishing is rare, and takes memory.
-_press = threading.Lock()
+_press = [threading.Lock()]
+
+
+def _forget() -> None:
+    """In a child after a fork: whoever had it is not here."""
+    _press[0] = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 def work(
@@ -89,7 +98,8 @@ class _Around:
 
 
 def _pressed(parts: dict[str, str]) -> dict[str, Any]:
-    if not _press.acquire(timeout=_PATIENCE_SECONDS):
+    mine = _press[0]
+    if not mine.acquire(timeout=_PATIENCE_SECONDS):
         raise Unavailable
     try:
         done = subprocess.run(  # noqa: S603
@@ -99,7 +109,7 @@ def _pressed(parts: dict[str, str]) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"line": None, "code": TOO_SLOW, "detail": "it takes too long"}
     finally:
-        _press.release()
+        mine.release()
     if done.returncode:
         return {"line": None, "code": LIMIT, "detail": "it is too large, too deep or too slow"}
     answer: dict[str, Any] = json.loads(done.stdout)
