@@ -164,3 +164,18 @@ def test_one_query_whatever_the_recipients_and_the_text_only_once(
         assert len(queries) == 1
         sizes.append(both["email"].parsed)  # type: ignore[union-attr]
     assert sizes[0] is sizes[1]
+
+
+def test_the_brand_is_not_the_senders_to_give(tenant: Tenant, api: Caller) -> None:
+    text = {"subject": "s", "text": "{{ brand.name }} {{ brand.color }}"}
+    made(api, body(locales={"en": text}, variables={}))
+    ((error,),) = texts(tenant, Wanted(None, {"brand": {"name": "Evil", "color": "red"}}))
+    assert (error.pointer, error.code) == ("/template", "undefined_variable")
+    assert "brand.color" in error.detail
+
+
+def test_a_declared_default_may_depend_on_nothing(tenant: Tenant, api: Caller) -> None:
+    text = {"subject": "s", "text": "{% if note %}{{ note }}{% endif %}{{ count | default: 2 }}"}
+    made(api, body(locales={"en": text}, variables={}))
+    (one,) = texts(tenant, Wanted(None, {}))
+    assert one.fields["body"] == "2"
