@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hiram.bench.measures import (
     BATCH,
@@ -15,6 +13,7 @@ from hiram.bench.measures import (
     Measure,
     Tenancy,
     arrival_milliseconds,
+    ask,
     at_most,
     count,
     load,
@@ -43,7 +42,7 @@ def _rate(stage: Stage, port: int, arrivals: Path) -> Measure:
         batch = {"notifications": [LETTER] * BATCH}
         load(stage, who, "/v1/notifications/batch", batch, per_second=1_000, count=TOLD // BATCH)
         hook = _hook(stage, who, port, "fast")
-        _ask(stage, who, f"/v1/webhooks/{hook}/recover", {"since": "2020-01-01T00:00:00Z"}, 202)
+        ask(stage, who, f"/v1/webhooks/{hook}/recover", {"since": "2020-01-01T00:00:00Z"}, 202)
     stage.sql(_FORGET_MAIL)
     before = count(arrivals)
     with stage.running("worker", "relay", "beat"):
@@ -78,15 +77,5 @@ def _beside_a_slow_one(stage: Stage, port: int, arrivals: Path) -> Measure:
 def _hook(stage: Stage, who: Tenancy, port: int, path: str) -> str:
     url = f"http://127.0.0.1:{port}/{path}"
     body = {"url": url, "events": ["notification.accepted"]}
-    made: str = _ask(stage, who, "/v1/webhooks", body, 201)["id"]
+    made: str = ask(stage, who, "/v1/webhooks", body, 201)["id"]
     return made
-
-
-def _ask(stage: Stage, who: Tenancy, path: str, body: Any, status: int) -> Any:
-    code = (
-        "import requests, sys, json\n"
-        f"a = requests.post({stage.url + path!r}, json=json.load(sys.stdin),"
-        f" headers={{'X-Api-Key': {who.key!r}}}, timeout=30)\n"
-        f"assert a.status_code == {status}, a.text\nprint(a.text)"
-    )
-    return json.loads(stage.python("-c", code, given=json.dumps(body)))

@@ -136,6 +136,17 @@ def load(stage: Stage, who: Tenancy, path: str, body: Any, **asked: Any) -> Any:
     return stage.measure("load", words)
 
 
+def ask(stage: Stage, who: Tenancy, path: str, body: Any, status: int) -> Any:
+    """Post once, and be answered with this status; the answer's body."""
+    code = (
+        "import requests, sys, json\n"
+        f"a = requests.post({stage.url + path!r}, json=json.load(sys.stdin),"
+        f" headers={{'X-Api-Key': {who.key!r}}}, timeout=30)\n"
+        f"assert a.status_code == {status}, a.text\nprint(a.text)"
+    )
+    return json.loads(stage.python("-c", code, given=json.dumps(body)))
+
+
 def who_uuid(stage: Stage, who: Tenancy) -> str:
     """The tenant's id as PostgreSQL has it."""
     code = f"from hiram.lib import ids; print(ids.parse('tnt', {who.tenant_id!r}))"

@@ -18,11 +18,13 @@ from hiram.bench.fairness import fairness
 from hiram.bench.hooks import hooks
 from hiram.bench.idle import idling
 from hiram.bench.measures import Measure, latency, sink, tenancy
+from hiram.bench.notify import notifying
 from hiram.bench.receipts import receipts
 from hiram.bench.soak import soak
 from hiram.bench.stage import BenchFailed, Stage
+from hiram.bench.templates import templating
 
-PARTS = ("accept", "deliver", "latency", "fairness", "claim", "idle")
+PARTS = ("accept", "templates", "notify", "deliver", "latency", "fairness", "claim", "idle")
 BY_NAME = ("soak", "hooks", "receipts")
 """With them a run would take longer than ten minutes."""
 
@@ -57,6 +59,8 @@ class Command(BaseCommand):
                 parts: dict[str, Callable[[], Iterator[Measure]]] = {
                     "idle": lambda: idling(stage),
                     "accept": lambda: accepting(stage, who, port),
+                    "templates": lambda: templating(stage, who),
+                    "notify": lambda: notifying(stage, who),
                     "deliver": lambda: delivering(stage, who, port, arrivals),
                     "latency": lambda: latency(stage, who, port, arrivals),
                     "fairness": lambda: fairness(stage, port, arrivals),
