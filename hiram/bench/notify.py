@@ -9,7 +9,7 @@ from hiram.bench.stage import Stage
 from hiram.bench.templates import SHORT, SHORT_DATA, publish
 
 USERS = 1_000
-CONNECTIONS, SECONDS, WARM_UP_SECONDS = 2, 10, 2
+CONNECTIONS, SECONDS, WARM_UP_SECONDS = 2, 8, 1
 LEAST_PER_SECOND = 2_500
 
 

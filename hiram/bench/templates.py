@@ -10,8 +10,8 @@ from hiram.bench.measures import EMPTY, Measure, Tenancy, ask, at_least, in_turn
 from hiram.bench.stage import Stage
 
 CONNECTIONS = 16
-ROUNDS, ROUND_SECONDS = 6, 2
-WARM_UP_SECONDS = 2
+ROUNDS, ROUND_SECONDS = 5, 2
+WARM_UP_SECONDS = 1
 LARGE_CHARACTERS, LARGE_VARIABLES = 30_000, 50
 LARGE_ROUNDS, LARGE_WARM_UP = 300, 30
 MOST_MILLISECONDS = 1.5
