@@ -15,6 +15,7 @@ from portal.admin import (
     providers,
     site,
     suppressions,
+    templates,
     webhooks,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "providers",
     "site",
     "suppressions",
+    "templates",
     "webhooks",
 ]

@@ -15,6 +15,9 @@ from django.utils import timezone
 from delivery.models import ProviderHealth
 from notifications import webhooks
 from notifications.accept import Owner
+from notifications.catalog import templates, versions
+from notifications.catalog.publish import publish
+from notifications.catalog.text import Text
 from notifications.models import (
     Attempt,
     DeadLetter,
@@ -22,6 +25,7 @@ from notifications.models import (
     Notification,
     OutboxMessage,
     Suppression,
+    Template,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -61,6 +65,12 @@ class World:
         address = f"{mark}@gone.example"
         return suppress(self.tenant.pk, "live", "email", address, "hard_bounce")[0]
 
+    @cached_property
+    def template(self) -> Template:
+        """A template of two versions, the first published; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        return make_template(self.tenant, name=f"{mark} template", text=f"{mark} said")
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with an admin, by the admin's name."""
@@ -72,6 +82,7 @@ class World:
             "notifications_deadletter": self.letter,
             "notifications_webhookendpoint": self.webhook,
             "notifications_suppression": self.suppression,
+            "notifications_template": self.template,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,
@@ -113,6 +124,19 @@ def make_world(mark: str) -> World:
     webhook = make_webhook(tenant, mark)
     told(webhook, response=f"{mark} answer", error=f"{mark} error")
     return World(tenant, key, provider, notification, member, invite, webhook)
+
+
+def make_template(tenant: Tenant, *, name: str = "Reset", text: str = "Hello") -> Template:
+    """On e-mail: its first version is published, its second a draft."""
+    variables = {"type": "object", "properties": {"who": {"type": "string", "default": "you"}}}
+    html = f"<h1>{text} {{{{ who }}}}</h1>"
+    first = {"subject": f"{text} {{{{ who }}}}", "html": html, "text": f"{text} {{{{ who }}}}."}
+    fields = {"slug": "auth.reset", "channel": "email", "name": name, "category": "transactional"}
+    own = Text(variables, "en", {"en": first, "de": {"subject": "Hallo", "text": "Hallo."}})
+    template, _ = templates.create(tenant.pk, fields, own)
+    publish(template, 1)
+    versions.draft(template, Text(variables, "en", {"en": first | {"text": f"{text} anew."}}))
+    return template
 
 
 def make_webhook(tenant: Tenant, mark: str, **given: Any) -> WebhookEndpoint:

@@ -43,6 +43,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "act": BUILDERS,
     },
     "notifications_suppression": {"view": EVERYBODY, "add": BUILDERS, "allow": BUILDERS},
+    "notifications_template": {
+        "view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "decide": MANAGERS,
+    },
     "tenants_member": {"view": EVERYBODY, "change": OWNERS, "delete": OWNERS},  # the row's an owner
     "tenants_invite": {"view": MANAGERS, "add": MANAGERS, "delete": MANAGERS},
     "tenants_user": {"view": OPERATORS, "change": OPERATORS},
@@ -61,6 +64,12 @@ OWN_PAGES = {
     **{
         f"notifications_webhookendpoint_{v}": "act"
         for v in ("test", "recover", "enable", "disable", "rotate")
+    },
+    **{f"notifications_template_{v}": "view" for v in ("preview", "diff")},
+    "notifications_template_edit": "edit",
+    **{
+        f"notifications_template_{v}": "decide"
+        for v in ("publish", "rollback", "disable", "enable")
     },
     **{f"notifications_notification_{v}": v for v in ("replay", "release", "drop", "cancel")},
 }  # fmt: skip
@@ -233,6 +242,7 @@ def _stored(world: World) -> list[dict[str, Any]]:
         world.invite,
         world.webhook,
         world.suppression,
+        world.template,
     ]
     return [type(row).objects.filter(pk=row.pk).values().get() for row in rows]
 
@@ -274,7 +284,7 @@ PROBES = (
 def test_lists_cannot_be_probed_by_hidden_columns(probe: str, people: People) -> None:
     for model in (
         "tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite",
-        "notifications_webhookendpoint", "notifications_suppression",
+        "notifications_webhookendpoint", "notifications_suppression", "notifications_template",
     ):  # fmt: skip
         response = people["owner"].get(f"{reverse(f'admin:{model}_changelist')}?{probe}")
         assert response.status_code == 400, (model, probe)
