@@ -6,6 +6,7 @@ Django's admin discovers this package by its name.
 from __future__ import annotations
 
 from portal.admin import (
+    blocks,
     dead_letters,
     keys,
     members,
@@ -20,6 +21,7 @@ from portal.admin import (
 )
 
 __all__ = [
+    "blocks",
     "dead_letters",
     "keys",
     "members",

@@ -57,9 +57,11 @@ class TemplatePages(ScopedAdmin):
                 messages.success(request, f"Draft {done.number} is saved.")
                 page = "preview" if "preview" in request.POST else "change"
                 return self.to(row, page, done.number)
-        title = f"Draft {version.number}" if is_draft else f"New draft from {version.number}"
+        title = (
+            f"Draft {version.number}" if is_draft else f"New draft from version {version.number}"
+        )
         shown = self.context(
-            request, f"{row.slug}: {title}", row=row, version=version, form=form, seen=seen,
+            request, f"{title} of {row.slug}", row=row, version=version, form=form, seen=seen,
             is_draft=is_draft,
         )  # fmt: skip
         return TemplateResponse(request, "portal/template_edit.html", shown)
@@ -81,7 +83,7 @@ class TemplatePages(ScopedAdmin):
             except Unavailable:
                 form.add_error(None, BUSY)
         shown = self.context(
-            request, f"{row.slug}: preview of {version.number}", row=row, version=version,
+            request, f"Version {version.number} of {row.slug}", row=row, version=version,
             form=form, made=made, can_edit=self.may(request, "edit", row),
         )  # fmt: skip
         return TemplateResponse(request, "portal/template_preview.html", shown)
@@ -96,7 +98,7 @@ class TemplatePages(ScopedAdmin):
         for locale, parts in told["locales"].items():
             found += [(f"{locale}: {part}", text) for part, text in parts.items()]
         shown = self.context(
-            request, f"{row.slug}: from {old.number} to {new.number}", row=row, old=old, new=new,
+            request, f"Versions of {row.slug}", row=row, old=old, new=new,
             found=[(name.replace("_", " "), list(lines(text))) for name, text in found],
         )  # fmt: skip
         return TemplateResponse(request, "portal/template_diff.html", shown)

@@ -52,7 +52,6 @@ class TemplateAdmin(TemplatePages):
     sortable_by = ()
     ordering = ("slug", "channel", "id")
     list_select_related = ("tenant",)
-    show_full_result_count = False
 
     @column("template", header=True)
     def named(self, row: Template) -> list[str]:
@@ -133,7 +132,7 @@ class TemplateAdmin(TemplatePages):
             locale = version.default_locale
         shown = self.context(
             request,
-            row.slug,
+            row.name,
             row=row,
             shown_id=ids.show("tpl", row.pk),
             tenant="" if access_of(request).is_single else row.tenant.name,

@@ -84,7 +84,7 @@ def part_field(part: str) -> forms.Field:
         return forms.CharField(
             required=False, strip=False, label=LABELS[part], widget=UnfoldAdminTextInputWidget
         )
-    return Source(rows=6 if part == "text" else 12, label=LABELS[part])
+    return Source(rows={"html": 12, "mjml": 4}.get(part, 6), label=LABELS[part])
 
 
 def check(

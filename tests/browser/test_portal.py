@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
-from notifications.models import Notification, WebhookEndpoint
+from notifications.models import Block, Notification, WebhookEndpoint
 from notifications.suppression import suppress
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
@@ -144,6 +144,7 @@ def test_no_page_is_wider_than_the_window(
     told(hook, error=long, response=long * 5)
     gone, _ = suppress(tenant.pk, "live", "email", "ada@gone.example", "hard_bounce")
     text = make_template(tenant, name=long, text=long)
+    stop = Block.objects.create(tenant=tenant, mode="test", channel="sms", reason=long)
     _log_in(browser, base)
     browser.resize(width, 844)
     for path in (
@@ -166,6 +167,9 @@ def test_no_page_is_wider_than_the_window(
         "/portal/notifications/suppression/",
         "/portal/notifications/suppression/add/",
         *(f"/portal/notifications/suppression/{gone.pk}/{page}/" for page in ("change", "allow")),
+        "/portal/notifications/block/",
+        "/portal/notifications/block/add/",
+        *(f"/portal/notifications/block/{stop.pk}/{page}/" for page in ("change", "lift")),
         "/portal/notifications/template/",
         "/portal/notifications/template/add/",
         *(
@@ -235,6 +239,7 @@ def test_a_draft_is_written_and_previewed_on_a_phone(
     browser.console()
     browser.open(f"{base}/portal/notifications/template/{row.pk}/publish/?version=2")
     browser.click("#ask button[type=submit]")
+    browser.find("#versions")
     assert "Published version 2." in browser.text("#main")
     assert browser.text("#text .hiram-badge").lower() == "published"
     assert browser.console() == []

@@ -20,6 +20,7 @@ from notifications.catalog.publish import publish
 from notifications.catalog.text import Text
 from notifications.models import (
     Attempt,
+    Block,
     DeadLetter,
     Event,
     Notification,
@@ -66,6 +67,12 @@ class World:
         return suppress(self.tenant.pk, "live", "email", address, "hard_bounce")[0]
 
     @cached_property
+    def block(self) -> Block:
+        """Of a channel and a mode that nothing else is sent by; made when it is asked for."""
+        reason = f"{self.tenant.name.removesuffix(' tenant')} reason"
+        return Block.objects.create(tenant=self.tenant, mode="test", channel="sms", reason=reason)
+
+    @cached_property
     def template(self) -> Template:
         """A template of two versions, the first published; made when it is asked for."""
         mark = self.tenant.name.removesuffix(" tenant")
@@ -83,6 +90,7 @@ class World:
             "notifications_webhookendpoint": self.webhook,
             "notifications_suppression": self.suppression,
             "notifications_template": self.template,
+            "notifications_block": self.block,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,

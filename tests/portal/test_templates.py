@@ -251,7 +251,7 @@ def test_two_versions_are_compared(people: People, ours: World) -> None:
     page = said(people["viewer"].get(page_of(row, "diff", **{"from": 1, "to": 2})))
     assert f"+{escape(EVIL)} anew." in page
     assert f"-{escape(EVIL)} {{{{ who }}}}." in page
-    assert "De: subject" in page
+    assert "de: subject" in page
     assert EVIL not in page
     same = said(people["viewer"].get(page_of(row, "diff", **{"from": 1, "to": 1})))
     assert "They say the same." in same
