@@ -17,6 +17,7 @@ from portal.admin import (
     site,
     suppressions,
     templates,
+    users,
     webhooks,
 )
 
@@ -32,5 +33,6 @@ __all__ = [
     "site",
     "suppressions",
     "templates",
+    "users",
     "webhooks",
 ]

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils.html import format_html
 
 from hiram.lib import ids
 from notifications.accept import Owner
@@ -42,9 +43,9 @@ class BlockAdmin(ScopedAdmin):
     list_select_related = ("tenant",)
     change_form_before_template = "portal/block_actions.html"
     fields = (
-        "tenant", "what", "mode", "state", "reason", "created_at", "expires_at", "shown_id",
+        "tenant", "what", "mode", "state", "because", "created_at", "expires_at", "shown_id",
     )  # fmt: skip
-    readonly_fields = ("what", "state", "created_at", "shown_id")
+    readonly_fields = ("what", "state", "because", "created_at", "shown_id")
 
     @column("channel")
     def what(self, row: Block) -> str:
@@ -56,6 +57,11 @@ class BlockAdmin(ScopedAdmin):
         """Whether it holds."""
         over = row.expires_at is not None and row.expires_at <= timezone.now()
         return "expired" if over else "blocks"
+
+    @column("reason")
+    def because(self, row: Block) -> str:
+        """Why, however long its words are."""
+        return format_html('<span class="hiram-long">{}</span>', row.reason)
 
     @column("id")
     def shown_id(self, row: Block) -> str:

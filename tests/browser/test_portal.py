@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
-from notifications.models import Block, Notification, WebhookEndpoint
+from notifications.models import Block, Notification, Subscriber, WebhookEndpoint
 from notifications.suppression import suppress
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
@@ -144,6 +144,13 @@ def test_no_page_is_wider_than_the_window(
     told(hook, error=long, response=long * 5)
     gone, _ = suppress(tenant.pk, "live", "email", "ada@gone.example", "hard_bounce")
     text = make_template(tenant, name=long, text=long)
+    who = Subscriber.objects.create(
+        tenant=tenant,
+        mode="live",
+        user_id=long,
+        addresses={"email": long},
+        attributes={long: long},
+    )
     stop = Block.objects.create(tenant=tenant, mode="test", channel="sms", reason=long)
     _log_in(browser, base)
     browser.resize(width, 844)
@@ -170,6 +177,8 @@ def test_no_page_is_wider_than_the_window(
         "/portal/notifications/block/",
         "/portal/notifications/block/add/",
         *(f"/portal/notifications/block/{stop.pk}/{page}/" for page in ("change", "lift")),
+        "/portal/notifications/subscriber/",
+        *(f"/portal/notifications/subscriber/{who.pk}/{page}/" for page in ("change", "erase")),
         "/portal/notifications/template/",
         "/portal/notifications/template/add/",
         *(
@@ -222,6 +231,7 @@ def test_a_draft_is_written_and_previewed_on_a_phone(
     browser.open(f"{base}/portal/notifications/template/{row.pk}/edit/?version=2")
     browser.type("#id_en-text", "{{ oops")
     browser.click("button[name=preview]")
+    browser.find("#edit .errors")
     assert "line 1, column" in browser.text("#edit")
     assert "{{ oops" in str(browser.run("return document.querySelector('#id_en-text').value"))
     browser.run("document.querySelector('#id_en-text').value = 'Dear {{ who }}'")

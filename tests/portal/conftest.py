@@ -25,6 +25,7 @@ from notifications.models import (
     Event,
     Notification,
     OutboxMessage,
+    Subscriber,
     Suppression,
     Template,
     WebhookDelivery,
@@ -73,6 +74,16 @@ class World:
         return Block.objects.create(tenant=self.tenant, mode="test", channel="sms", reason=reason)
 
     @cached_property
+    def user(self) -> Subscriber:
+        """Somebody to whom nothing is sent; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        addresses = {"email": f"{mark}@user.example"}
+        return Subscriber.objects.create(
+            tenant=self.tenant, mode="live", user_id=f"{mark} user", addresses=addresses,
+            attributes={"mark": f"{mark} attribute"},
+        )  # fmt: skip
+
+    @cached_property
     def template(self) -> Template:
         """A template of two versions, the first published; made when it is asked for."""
         mark = self.tenant.name.removesuffix(" tenant")
@@ -91,6 +102,7 @@ class World:
             "notifications_suppression": self.suppression,
             "notifications_template": self.template,
             "notifications_block": self.block,
+            "notifications_subscriber": self.user,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,

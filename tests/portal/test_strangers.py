@@ -44,6 +44,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "notifications_suppression": {"view": EVERYBODY, "add": BUILDERS, "allow": BUILDERS},
     "notifications_block": {"view": EVERYBODY, "add": BUILDERS, "lift": BUILDERS},
+    "notifications_subscriber": {"view": EVERYBODY, "erase": MANAGERS},
     "notifications_template": {
         "view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "decide": MANAGERS,
     },
@@ -63,6 +64,7 @@ OWN_PAGES = {
     "notifications_webhookendpoint_deliveries": "view",
     "notifications_suppression_allow": "allow",
     "notifications_block_lift": "lift",
+    "notifications_subscriber_erase": "erase",
     **{
         f"notifications_webhookendpoint_{v}": "act"
         for v in ("test", "recover", "enable", "disable", "rotate")
@@ -246,6 +248,7 @@ def _stored(world: World) -> list[dict[str, Any]]:
         world.suppression,
         world.template,
         world.block,
+        world.user,
     ]
     return [type(row).objects.filter(pk=row.pk).values().get() for row in rows]
 
@@ -288,7 +291,7 @@ def test_lists_cannot_be_probed_by_hidden_columns(probe: str, people: People) ->
     for model in (
         "tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite",
         "notifications_webhookendpoint", "notifications_suppression", "notifications_template",
-        "notifications_block",
+        "notifications_block", "notifications_subscriber",
     ):  # fmt: skip
         response = people["owner"].get(f"{reverse(f'admin:{model}_changelist')}?{probe}")
         assert response.status_code == 400, (model, probe)
