@@ -47,6 +47,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _item("Templates", "draft", "admin:notifications_template_changelist"),
                 _item("Suppressions", "block", "admin:notifications_suppression_changelist"),
                 _item("Blocks", "front_hand", "admin:notifications_block_changelist"),
+                _item("Explain", "help", "admin:explain"),
                 *([_item("Mailbox", "inbox", "admin:mailbox")] if settings.SIMULATOR_URL else []),
             ]
         },

@@ -177,6 +177,7 @@ def test_no_page_is_wider_than_the_window(
         "/portal/notifications/block/",
         "/portal/notifications/block/add/",
         *(f"/portal/notifications/block/{stop.pk}/{page}/" for page in ("change", "lift")),
+        "/portal/explain/",
         "/portal/notifications/subscriber/",
         *(f"/portal/notifications/subscriber/{who.pk}/{page}/" for page in ("change", "erase")),
         "/portal/notifications/template/",

@@ -86,7 +86,7 @@ MANY_PAGES = {
 SITE_PAGES = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete",
     "jsi18n", "app_list", "mailbox", "mailbox_clear", "mailbox_message", "mailbox_raw",
-    "mailbox_attachment", "tenants_tenant_choose",
+    "mailbox_attachment", "tenants_tenant_choose", "explain",
 }  # fmt: skip
 PUBLIC_PAGES = {
     "admin_password_reset", "password_reset_done", "password_reset_complete",
@@ -359,6 +359,6 @@ def test_every_post_needs_its_token(people: People, ours: World) -> None:
         urls += [reverse(f"admin:{model}_{p}") for model in ALLOWED for p in ("add", "changelist")]
         urls += [reverse(f"admin:{name}") for name in MANY_PAGES]
         urls += ["/portal/logout/", "/portal/password_change/", "/portal/login/"]
-        urls += ["/portal/password-reset/", "/portal/mailbox/clear/"]
+        urls += ["/portal/password-reset/", "/portal/mailbox/clear/", "/portal/explain/"]
         refused |= {(who, url): client.post(url, {"post": "yes"}).status_code for url in urls}
     assert set(refused.values()) == {403}
