@@ -70,6 +70,8 @@ def _answer(form: ExplainForm) -> dict[str, Any] | None:
 def _headline(found: dict[str, Any]) -> str:
     if found["outcome"] == "suppressed":
         return "Nothing would be sent"
+    if found["waits"]:
+        return "It would be accepted, and wait"
     when = f"at {found['at']}" if found["at"] else "at once"
     put_off = ", put off by the user's quiet hours or send windows" if found["put_off"] else ""
     return f"It would be accepted, and sent {when}{put_off}"

@@ -21,7 +21,8 @@ from notifications.catalog.text import Text
 from notifications.models import Template, TemplateVersion
 from notifications.rendering import Unavailable
 from portal.admin.scoped import ScopedAdmin
-from portal.forms.templates import BUSY, DisableForm, PreviewForm, TextForm, show, written
+from portal.forms.source import written
+from portal.forms.templates import BUSY, DisableForm, PreviewForm, TextForm, show
 from portal.queries.templates import lines, mark, sample
 
 State = TemplateVersion.State

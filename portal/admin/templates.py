@@ -22,7 +22,8 @@ from portal.admin.columns import column, moment
 from portal.admin.feed import CategoryFilter, ChannelFilter, OneOf
 from portal.admin.site import site
 from portal.admin.template_pages import TemplatePages
-from portal.forms.templates import BUSY, LABELS, PARTS, TemplateForm, written
+from portal.forms.source import LABELS, written
+from portal.forms.templates import BUSY, PARTS, TemplateForm
 from portal.queries.templates import VERSIONS, versions_of, with_locales
 
 COLOURS = {"draft": "warning", "published": "success", "archived": "info"}

@@ -24,7 +24,7 @@ from portal.admin.columns import column, moment
 from portal.admin.feed import Feed, ModeFilter
 from portal.admin.scoped import ScopedAdmin
 from portal.admin.site import site
-from portal.forms.templates import written
+from portal.forms.source import written
 from portal.forms.users import EraseForm
 from portal.queries.users import consents, latest, preferences, search
 from portal.queries.wording import COLOURS

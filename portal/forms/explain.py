@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from notifications.shelves import channel_choices
 from portal.access import Access
-from portal.forms.templates import CATEGORIES, JsonText, Source
+from portal.forms.source import CATEGORIES, JsonText, Source
 from portal.forms.webhooks import MODES
 from tenants.models import Tenant
 

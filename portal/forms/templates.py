@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import (
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
 from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import validate
-from hiram.lib.strict_json import Malformed, loads
 from notifications.catalog import versions, working
 from notifications.catalog.locales import TAG_CHARACTERS, normalised
 from notifications.catalog.shapes import (
@@ -31,60 +28,12 @@ from notifications.catalog.shapes import (
 from notifications.catalog.text import Text
 from notifications.models import Template, TemplateVersion
 from notifications.rendering import Unavailable
+from portal.forms.source import CATEGORIES, JsonText, part_field
 from portal.forms.tenant import TenantForm
 
-CATEGORIES = ("transactional", "operational", "marketing")
 PARTS = {"email": ("subject", "html", "mjml", "text"), "sms": ("text",)}
-LABELS = {"subject": "Subject", "html": "HTML", "mjml": "MJML, instead of HTML", "text": "Text"}
 NEW = "new"
 BUSY = "The renderers are busy. Nothing was saved: try again."
-
-
-class Source(forms.CharField):
-    """Liquid, with the line breaks of every other client and none taken off."""
-
-    def __init__(self, rows: int = 10, **about: Any) -> None:
-        """Never needed by itself: what a locale needs is the catalog's to say."""
-        attrs = {"rows": rows, "spellcheck": "false", "class": "hiram-source"}
-        widget = UnfoldAdminTextareaWidget(attrs=attrs)
-        super().__init__(**({"required": False, "strip": False, "widget": widget} | about))
-
-    def to_python(self, value: Any) -> Any:
-        """As it would come by the API."""
-        return str(super().to_python(value)).replace("\r\n", "\n")
-
-
-class JsonText(Source):
-    """A JSON object; empty is one without anything in it."""
-
-    def to_python(self, value: Any) -> Any:
-        """The object."""
-        text = super().to_python(value)
-        try:
-            found = loads(text.encode()) if text.strip() else {}
-        except Malformed as error:
-            raise ValidationError(f"{str(error).replace('the body', 'This')}.") from error
-        if not isinstance(found, dict):
-            raise ValidationError("This must be an object: {…}.")
-        return found
-
-    def prepare_value(self, value: Any) -> Any:
-        """The object as it is written."""
-        return written(value) if isinstance(value, dict) else value
-
-
-def written(value: Mapping[str, Any]) -> str:
-    """An object as people read it."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def part_field(part: str) -> forms.Field:
-    """The field of one part."""
-    if part == "subject":
-        return forms.CharField(
-            required=False, strip=False, label=LABELS[part], widget=UnfoldAdminTextInputWidget
-        )
-    return Source(rows={"html": 12, "mjml": 4}.get(part, 6), label=LABELS[part])
 
 
 def check(

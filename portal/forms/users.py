@@ -24,12 +24,12 @@ class EraseForm(forms.Form):
 
     def __init__(self, user_id: str, data: Any = None) -> None:
         """For this user."""
-        self.user_id = user_id
+        self.named = user_id
         super().__init__(data)
 
     def clean_user_id(self) -> str:
         """The same as the user's."""
         typed = str(self.cleaned_data["user_id"])
-        if typed.strip() != self.user_id.strip():
+        if typed.strip() != self.named.strip():
             raise ValidationError("This is another id.")
         return typed

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.utils.html import escape
 
+from delivery.models import ProviderHealth
 from notifications.models import Block, Event, Notification, Subscriber
 from notifications.suppression import suppress
 from tenants.models import Member, Tenant
@@ -30,11 +31,14 @@ def stored() -> tuple[int, int]:
 
 @pytest.mark.parametrize("who", ["viewer", "developer", "owner"])
 def test_each_member_asks_and_nothing_is_written(who: str, people: People, ours: World) -> None:
+    # It is paused until then.
+    ProviderHealth.objects.filter(tenant=ours.tenant).delete()
     before = stored()
     assert "Nothing is written" in said(people[who].get(PATH))
     page = said(people[who].post(PATH, FORM | {"subject": EVIL, "body": EVIL}))
     assert "It would be accepted, and sent at once" in page
     assert ADA in page
+    assert ours.provider.name in page
     assert EVIL not in page
     assert escape(EVIL) in page
     assert stored() == before
@@ -52,6 +56,13 @@ def test_why_nothing_would_be_sent_is_said(people: People, ours: World) -> None:
     assert "complained" in page
     Block.objects.create(tenant=ours.tenant, mode="test", channel=None, reason="Wrong")
     assert "Nothing would be sent" in said(people["viewer"].post(PATH, FORM | {"mode": "test"}))
+
+
+def test_where_nobody_can_carry_it_that_is_said(people: People, ours: World) -> None:
+    asked = {"mode": "live", "channel": "sms", "recipient": "+14155550100", "body": "Hello."}
+    page = said(people["viewer"].post(PATH, asked))
+    assert "It would be accepted, and wait" in page
+    assert "No provider is set up for this channel." in page
 
 
 def test_a_template_says_its_text_to_a_user(people: People, ours: World) -> None:
