@@ -98,11 +98,16 @@ class ExplainEndpoint(OfCaller):
         read_parameters(request)
         body = read_json(request, limit=LARGE_BODY_OCTETS)
         owner = self.owner
-        found = _plan(owner, body)
+        found = planned(owner, body)
         return answer({"data": explain(owner, found.good, found.bad)})
 
 
-def _plan(owner: Owner, body: Any) -> Plan:
+def planned(owner: Owner, body: Any) -> Plan:
+    """What stands for and against the send, or the call of notify, that this body asks for.
+
+    Raises:
+        Problem: it is neither.
+    """
     if isinstance(body, dict) and "to" in body:
         return plan(owner, validate(Notify, body))
     try:

@@ -6,6 +6,7 @@ Django's admin discovers this package by its name.
 from __future__ import annotations
 
 from portal.admin import (
+    blocks,
     dead_letters,
     keys,
     members,
@@ -15,10 +16,13 @@ from portal.admin import (
     providers,
     site,
     suppressions,
+    templates,
+    users,
     webhooks,
 )
 
 __all__ = [
+    "blocks",
     "dead_letters",
     "keys",
     "members",
@@ -28,5 +32,7 @@ __all__ = [
     "providers",
     "site",
     "suppressions",
+    "templates",
+    "users",
     "webhooks",
 ]

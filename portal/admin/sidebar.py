@@ -43,7 +43,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     "Notifications", "outgoing_mail", "admin:notifications_notification_changelist"
                 ),
                 _dead_letters(access),
+                _item("Users", "person_search", "admin:notifications_subscriber_changelist"),
+                _item("Templates", "draft", "admin:notifications_template_changelist"),
                 _item("Suppressions", "block", "admin:notifications_suppression_changelist"),
+                _item("Blocks", "front_hand", "admin:notifications_block_changelist"),
+                _item("Explain", "help", "admin:explain"),
                 *([_item("Mailbox", "inbox", "admin:mailbox")] if settings.SIMULATOR_URL else []),
             ]
         },

@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver
 
 from portal.access import access_of
-from portal.admin import mailbox
+from portal.admin import explain, mailbox
 from portal.forms.login import LoginForm
 from portal.queries.dashboard import overview
 from portal.queries.trouble import SHOWN, troubles
@@ -39,9 +39,9 @@ class PortalSite(AdminSite):
         return access_of(request).opens
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """The admin's addresses without those that know no tenants, and the mailbox."""
+        """The admin's addresses without those that know no tenants, and ours."""
         kept = [u for u in super().get_urls() if getattr(u, "name", None) not in _LEFT_OUT]
-        return [*mailbox.urls(self), *kept]
+        return [*explain.urls(self), *mailbox.urls(self), *kept]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What every page shows: first of all the providers that are in trouble."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django import template
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from hiram.lib.text import cut
 from portal.access import MANAGERS, access_of
+from portal.highlight import pieces
 
 register = template.Library()
 
@@ -36,3 +39,10 @@ def framed(html: str) -> str:
     The policy comes before the content, which can only make it stricter.
     """
     return _FRAME + str(html)
+
+
+@register.filter
+def highlighted(source: str) -> SafeString:
+    """A template's source with colours."""
+    spans = ((f"hiram-code-{kind or 'plain'}", text) for kind, text in pieces(str(source)))
+    return format_html("{}", format_html_join("", '<span class="{}">{}</span>', spans))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +12,13 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
-from notifications.models import Notification, WebhookEndpoint
+from notifications.models import Block, Notification, Subscriber, WebhookEndpoint
 from notifications.suppression import suppress
 from tenants.models import ApiKey, Member, Role, Tenant, User
 from tenants.models.api_key import digest
 from tests.browser.webdriver import Browser
 from tests.factories import ProviderFactory, email, post
-from tests.portal.conftest import dead, make_webhook, told
+from tests.portal.conftest import dead, make_template, make_webhook, told
 
 PASSWORD = "correct horse battery"
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -142,6 +143,15 @@ def test_no_page_is_wider_than_the_window(
     hook = make_webhook(tenant, long[:60], url=f"https://hooks.example.com/{long * 5}")
     told(hook, error=long, response=long * 5)
     gone, _ = suppress(tenant.pk, "live", "email", "ada@gone.example", "hard_bounce")
+    text = make_template(tenant, name=long, text=long)
+    who = Subscriber.objects.create(
+        tenant=tenant,
+        mode="live",
+        user_id=long,
+        addresses={"email": long},
+        attributes={long: long},
+    )
+    stop = Block.objects.create(tenant=tenant, mode="test", channel="sms", reason=long)
     _log_in(browser, base)
     browser.resize(width, 844)
     for path in (
@@ -164,6 +174,18 @@ def test_no_page_is_wider_than_the_window(
         "/portal/notifications/suppression/",
         "/portal/notifications/suppression/add/",
         *(f"/portal/notifications/suppression/{gone.pk}/{page}/" for page in ("change", "allow")),
+        "/portal/notifications/block/",
+        "/portal/notifications/block/add/",
+        *(f"/portal/notifications/block/{stop.pk}/{page}/" for page in ("change", "lift")),
+        "/portal/explain/",
+        "/portal/notifications/subscriber/",
+        *(f"/portal/notifications/subscriber/{who.pk}/{page}/" for page in ("change", "erase")),
+        "/portal/notifications/template/",
+        "/portal/notifications/template/add/",
+        *(
+            f"/portal/notifications/template/{text.pk}/{page}/"
+            for page in ("change", "edit", "preview", "diff", "publish", "disable")
+        ),
         "/trestleboard/",
         "/portal/password-reset/",
     ):
@@ -198,4 +220,37 @@ def test_a_webhook_is_made_its_secret_seen_once_and_tested(
     browser.open(f"{base}/portal/notifications/webhookendpoint/")
     assert "s3cret" not in browser.source
     assert browser.run("return document.title") != "owned"
+    assert browser.console() == []
+
+
+def test_a_draft_is_written_and_previewed_on_a_phone(
+    browser: Browser, base: str, tenant: Tenant
+) -> None:
+    row = make_template(tenant, text="Hello")
+    _log_in(browser, base)
+    browser.resize(390, 844)
+    browser.open(f"{base}/portal/notifications/template/{row.pk}/edit/?version=2")
+    browser.type("#id_en-text", "{{ oops")
+    browser.click("button[name=preview]")
+    browser.find("#edit .errors")
+    assert "line 1, column" in browser.text("#edit")
+    assert "{{ oops" in str(browser.run("return document.querySelector('#id_en-text').value"))
+    browser.run("document.querySelector('#id_en-text').value = 'Dear {{ who }}'")
+    browser.run(
+        f"document.querySelector('#id_en-html').value = {json.dumps(EVIL + '<h1>Hi</h1>')}"
+    )
+    browser.click("button[name=preview]")
+    assert "Dear you" in browser.text("#made")
+    assert len(browser.all("#made iframe")) == 2
+    wide = browser.run(
+        "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide <= 0
+    assert browser.run("return document.title") != "owned"
+    browser.console()
+    browser.open(f"{base}/portal/notifications/template/{row.pk}/publish/?version=2")
+    browser.click("#ask button[type=submit]")
+    browser.find("#versions")
+    assert "Published version 2." in browser.text("#main")
+    assert browser.text("#text .hiram-badge").lower() == "published"
     assert browser.console() == []

@@ -15,13 +15,19 @@ from django.utils import timezone
 from delivery.models import ProviderHealth
 from notifications import webhooks
 from notifications.accept import Owner
+from notifications.catalog import templates, versions
+from notifications.catalog.publish import publish
+from notifications.catalog.text import Text
 from notifications.models import (
     Attempt,
+    Block,
     DeadLetter,
     Event,
     Notification,
     OutboxMessage,
+    Subscriber,
     Suppression,
+    Template,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -61,6 +67,28 @@ class World:
         address = f"{mark}@gone.example"
         return suppress(self.tenant.pk, "live", "email", address, "hard_bounce")[0]
 
+    @cached_property
+    def block(self) -> Block:
+        """Of a channel and a mode that nothing else is sent by; made when it is asked for."""
+        reason = f"{self.tenant.name.removesuffix(' tenant')} reason"
+        return Block.objects.create(tenant=self.tenant, mode="test", channel="sms", reason=reason)
+
+    @cached_property
+    def user(self) -> Subscriber:
+        """Somebody to whom nothing is sent; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        addresses = {"email": f"{mark}@user.example"}
+        return Subscriber.objects.create(
+            tenant=self.tenant, mode="live", user_id=f"{mark} user", addresses=addresses,
+            attributes={"mark": f"{mark} attribute"},
+        )  # fmt: skip
+
+    @cached_property
+    def template(self) -> Template:
+        """A template of two versions, the first published; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        return make_template(self.tenant, name=f"{mark} template", text=f"{mark} said")
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with an admin, by the admin's name."""
@@ -72,6 +100,9 @@ class World:
             "notifications_deadletter": self.letter,
             "notifications_webhookendpoint": self.webhook,
             "notifications_suppression": self.suppression,
+            "notifications_template": self.template,
+            "notifications_block": self.block,
+            "notifications_subscriber": self.user,
             "tenants_member": self.member,
             "tenants_invite": self.invite,
             "tenants_user": self.member.user,
@@ -113,6 +144,19 @@ def make_world(mark: str) -> World:
     webhook = make_webhook(tenant, mark)
     told(webhook, response=f"{mark} answer", error=f"{mark} error")
     return World(tenant, key, provider, notification, member, invite, webhook)
+
+
+def make_template(tenant: Tenant, *, name: str = "Reset", text: str = "Hello") -> Template:
+    """On e-mail: its first version is published, its second a draft."""
+    variables = {"type": "object", "properties": {"who": {"type": "string", "default": "you"}}}
+    html = f"<h1>{text} {{{{ who }}}}</h1>"
+    first = {"subject": f"{text} {{{{ who }}}}", "html": html, "text": f"{text} {{{{ who }}}}."}
+    fields = {"slug": "auth.reset", "channel": "email", "name": name, "category": "transactional"}
+    own = Text(variables, "en", {"en": first, "de": {"subject": "Hallo", "text": "Hallo."}})
+    template, _ = templates.create(tenant.pk, fields, own)
+    publish(template, 1)
+    versions.draft(template, Text(variables, "en", {"en": first | {"text": f"{text} anew."}}))
+    return template
 
 
 def make_webhook(tenant: Tenant, mark: str, **given: Any) -> WebhookEndpoint:

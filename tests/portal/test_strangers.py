@@ -43,6 +43,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "act": BUILDERS,
     },
     "notifications_suppression": {"view": EVERYBODY, "add": BUILDERS, "allow": BUILDERS},
+    "notifications_block": {"view": EVERYBODY, "add": BUILDERS, "lift": BUILDERS},
+    "notifications_subscriber": {"view": EVERYBODY, "erase": MANAGERS},
+    "notifications_template": {
+        "view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "decide": MANAGERS,
+    },
     "tenants_member": {"view": EVERYBODY, "change": OWNERS, "delete": OWNERS},  # the row's an owner
     "tenants_invite": {"view": MANAGERS, "add": MANAGERS, "delete": MANAGERS},
     "tenants_user": {"view": OPERATORS, "change": OPERATORS},
@@ -58,9 +63,17 @@ OWN_PAGES = {
     "tenants_tenant_policies": "view",
     "notifications_webhookendpoint_deliveries": "view",
     "notifications_suppression_allow": "allow",
+    "notifications_block_lift": "lift",
+    "notifications_subscriber_erase": "erase",
     **{
         f"notifications_webhookendpoint_{v}": "act"
         for v in ("test", "recover", "enable", "disable", "rotate")
+    },
+    **{f"notifications_template_{v}": "view" for v in ("preview", "diff")},
+    "notifications_template_edit": "edit",
+    **{
+        f"notifications_template_{v}": "decide"
+        for v in ("publish", "rollback", "disable", "enable")
     },
     **{f"notifications_notification_{v}": v for v in ("replay", "release", "drop", "cancel")},
 }  # fmt: skip
@@ -73,7 +86,7 @@ MANY_PAGES = {
 SITE_PAGES = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete",
     "jsi18n", "app_list", "mailbox", "mailbox_clear", "mailbox_message", "mailbox_raw",
-    "mailbox_attachment", "tenants_tenant_choose",
+    "mailbox_attachment", "tenants_tenant_choose", "explain",
 }  # fmt: skip
 PUBLIC_PAGES = {
     "admin_password_reset", "password_reset_done", "password_reset_complete",
@@ -233,6 +246,9 @@ def _stored(world: World) -> list[dict[str, Any]]:
         world.invite,
         world.webhook,
         world.suppression,
+        world.template,
+        world.block,
+        world.user,
     ]
     return [type(row).objects.filter(pk=row.pk).values().get() for row in rows]
 
@@ -274,7 +290,8 @@ PROBES = (
 def test_lists_cannot_be_probed_by_hidden_columns(probe: str, people: People) -> None:
     for model in (
         "tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite",
-        "notifications_webhookendpoint", "notifications_suppression",
+        "notifications_webhookendpoint", "notifications_suppression", "notifications_template",
+        "notifications_block", "notifications_subscriber",
     ):  # fmt: skip
         response = people["owner"].get(f"{reverse(f'admin:{model}_changelist')}?{probe}")
         assert response.status_code == 400, (model, probe)
@@ -342,6 +359,6 @@ def test_every_post_needs_its_token(people: People, ours: World) -> None:
         urls += [reverse(f"admin:{model}_{p}") for model in ALLOWED for p in ("add", "changelist")]
         urls += [reverse(f"admin:{name}") for name in MANY_PAGES]
         urls += ["/portal/logout/", "/portal/password_change/", "/portal/login/"]
-        urls += ["/portal/password-reset/", "/portal/mailbox/clear/"]
+        urls += ["/portal/password-reset/", "/portal/mailbox/clear/", "/portal/explain/"]
         refused |= {(who, url): client.post(url, {"post": "yes"}).status_code for url in urls}
     assert set(refused.values()) == {403}
