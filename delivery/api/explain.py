@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from delivery.explain import explain
 from hiram.lib.pagination import read_parameters
-from hiram.lib.problems import Problem
+from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import LARGE_BODY_OCTETS, answer, read_json, validate
 from notifications.accept import Owner
 from notifications.api import Plan, checked, plan
@@ -110,12 +110,14 @@ def planned(owner: Owner, body: Any) -> Plan:
     """
     if isinstance(body, dict) and "to" in body:
         return plan(owner, validate(Notify, body))
+    if not isinstance(body, dict):
+        raise Problem("invalid", errors=[FieldError("", "type", "This must be an object.")])
     try:
         one = checked(owner, body)
     except Problem as problem:
         if not problem.errors:
             raise
-        channel = body.get("channel") if isinstance(body, dict) else None
+        channel = body.get("channel")
         aim = Aim(0, channel if isinstance(channel, str) else None)
         return Plan([], [(aim, list(problem.errors))])
     request = one.request

@@ -18,7 +18,8 @@ DOCS = Path(settings.BASE_DIR) / "docs"
 
 _PACKAGES = ("hiram", "tenants", "notifications", "delivery", "portal")
 _READS = re.compile(
-    r"\benv\.(?:text|integer|number|flag|words|networks|choice|servers)\(\s*\"(?P<name>\w+)\"", re.ASCII
+    r"\benv\.(?:text|integer|number|flag|words|networks|choice|servers)\(\s*\"(?P<name>\w+)\"",
+    re.ASCII,
 )
 
 # What a default is made of stands in the table by its name.

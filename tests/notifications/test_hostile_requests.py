@@ -326,7 +326,7 @@ class TestAround:
     def test_what_nobody_foresaw_is_told_without_a_word_of_it(
         self, live: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def broken(_: object) -> None:
+        def broken(*_: object) -> None:
             raise ZeroDivisionError("secret words")
 
         monkeypatch.setattr(verdicts, "checked", broken)

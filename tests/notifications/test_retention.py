@@ -210,9 +210,7 @@ def test_the_installations_default(tenant: Tenant, monkeypatch: pytest.MonkeyPat
 
 def test_what_was_never_sent_is_erased_too(tenant: Tenant) -> None:
     keep(tenant, 0)
-    api(tenant).post(
-        {"channel": "email", "recipient": "ada@recipient.example"}, "/v1/suppressions"
-    )
+    api(tenant).post({"channel": "email", "address": "ada@recipient.example"}, "/v1/suppressions")
     [row] = post(tenant, secret())
     assert row.status == "suppressed"
     sweep()

@@ -123,7 +123,7 @@ class TestWaiting:
         said = live.post(email())
         assert (said.status, "Preference-Applied" in said.headers) == (202, False)
 
-    @pytest.mark.parametrize("where", ["_is_settled", "show"])
+    @pytest.mark.parametrize("where", ["_are_settled", "show"])
     def test_a_database_that_goes_away_meanwhile_changes_no_answer(
         self, live: Api, where: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -131,7 +131,7 @@ class TestWaiting:
             raise DatabaseError("gone")
 
         monkeypatch.setattr(
-            waiting, "_is_settled", away if where == "_is_settled" else lambda _: True
+            waiting, "_are_settled", away if where == "_are_settled" else lambda _: True
         )
         if where == "show":
             monkeypatch.setattr(endpoints, "show", away)
