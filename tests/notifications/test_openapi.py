@@ -187,7 +187,7 @@ api = schemathesis.openapi.from_wsgi("/v1/openapi.json", application)
 
 @api.parametrize()
 @settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
