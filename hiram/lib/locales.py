@@ -1,33 +1,38 @@
-"""Locales: language tags (BCP 47) in one spelling."""
+"""Locales: language tags (BCP 47) in one spelling.
+
+Language, script, region and variants, without extensions and private use.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 LOCALE_CHARACTERS = 35
-"""RFC 5646, section 4.4.1: room for the longest tags in use."""
+"""RFC 5646, section 4.4.1: enough for every tag of these subtags."""
 
-# Language, then script, then region, then variants: what texts are kept by.
-_TAG = re.compile(
-    r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?"
-    r"(?:[-_](?P<region>[a-z]{2}|[0-9]{3}))?(?P<variants>(?:[-_][a-z0-9]{5,8})*)",
-    re.ASCII | re.IGNORECASE,
+LOCALE_PATTERN = (
+    r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[0-9A-Za-z]{5,8}|[0-9][0-9A-Za-z]{3}))*"
 )
+_TAG = re.compile(LOCALE_PATTERN, re.ASCII)
 
 
-def locale(text: str) -> str:
-    """The tag in its usual spelling: `de-AT`, `zh-Hant-TW`.
+@lru_cache(maxsize=4096)
+def locale(tag: str) -> str:
+    """The one spelling of a tag: `de_at` and `DE-at` are `de-AT`, `zh-hant` is `zh-Hant`.
 
     Raises:
-        ValueError: it is none of a language with an optional script, region and variants.
+        ValueError: it is none.
     """
-    found = _TAG.fullmatch(text) if len(text) <= LOCALE_CHARACTERS else None
-    if found is None:
-        raise ValueError("must be a language tag such as en, de-AT or zh-Hant")
-    parts = [
-        found["language"].lower(),
-        (found["script"] or "").title(),
-        (found["region"] or "").upper(),
-        *found["variants"].lower().replace("_", "-").split("-"),
-    ]
-    return "-".join(filter(None, parts))
+    text = tag.replace("_", "-")
+    if len(text) > LOCALE_CHARACTERS or not _TAG.fullmatch(text):
+        raise ValueError("must be a language tag such as de, de-AT or zh-Hant-TW")
+    language, *rest = text.split("-")
+    return "-".join([language.lower(), *map(_subtag, rest)])
+
+
+def _subtag(text: str) -> str:
+    if len(text) == 4 and text.isalpha():
+        return text.title()
+    return text.upper() if len(text) == 2 else text.lower()

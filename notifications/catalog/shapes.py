@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from notifications.catalog.locales import PATTERN, TAG_CHARACTERS, normalised
+from hiram.lib.locales import LOCALE_CHARACTERS, LOCALE_PATTERN, locale
 from notifications.catalog.rendered import FIELDS
 from notifications.channel import Category, octets
 from notifications.one_line import one_line
@@ -50,7 +50,7 @@ def _channel(name: str) -> str:
 def _tag(given: Any) -> Any:
     if not isinstance(given, str):
         return given
-    return normalised(given)
+    return locale(given)
 
 
 Slug = Annotated[
@@ -69,7 +69,7 @@ Locale = Annotated[
     Field(
         description="A language tag (BCP 47); written as `de-AT` whatever its case.",
         examples=["de"],
-        json_schema_extra={"maxLength": TAG_CHARACTERS, "pattern": f"^(?:{PATTERN})$"},
+        json_schema_extra={"maxLength": LOCALE_CHARACTERS, "pattern": f"^(?:{LOCALE_PATTERN})$"},
     ),
 ]
 _Subject = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
@@ -125,7 +125,7 @@ class _Versioned(BaseModel):
     def _tags(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        found = {normalised(tag): parts for tag, parts in given.items() if isinstance(tag, str)}
+        found = {locale(tag): parts for tag, parts in given.items() if isinstance(tag, str)}
         if len(found) < len(given):
             raise ValueError("must not name a locale twice")
         return found

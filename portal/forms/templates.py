@@ -13,10 +13,10 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from hiram.lib.locales import LOCALE_CHARACTERS, locale
 from hiram.lib.problems import FieldError, Problem
 from hiram.lib.rest import validate
 from notifications.catalog import versions, working
-from notifications.catalog.locales import TAG_CHARACTERS, normalised
 from notifications.catalog.shapes import (
     CHANNELS,
     LOCALES_MOST,
@@ -72,7 +72,7 @@ class TextForm(forms.Form):
     """A version's text in all its locales, and room for one more."""
 
     default_locale = forms.CharField(
-        max_length=TAG_CHARACTERS,
+        max_length=LOCALE_CHARACTERS,
         widget=UnfoldAdminTextInputWidget,
         help_text="What is sent to whom no other locale fits.",
     )
@@ -101,7 +101,7 @@ class TextForm(forms.Form):
             )
         self.fields[f"{NEW}-locale"] = forms.CharField(
             required=False,
-            max_length=TAG_CHARACTERS,
+            max_length=LOCALE_CHARACTERS,
             label="Language tag",
             widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "de-AT"}),
         )
@@ -158,7 +158,7 @@ class TextForm(forms.Form):
                 self.add_error(f"{NEW}-locale", "Say in which locale this is.")
             return
         try:
-            tag = normalised(tag)
+            tag = locale(tag)
         except ValueError as error:
             self.add_error(f"{NEW}-locale", f"This {error}.")
             return
@@ -172,7 +172,7 @@ def _tags(given: Iterable[str]) -> list[str]:
     found: dict[str, None] = {}
     for tag in given:
         try:
-            found[normalised(tag)] = None
+            found[locale(tag)] = None
         except ValueError:
             continue
     return list(found)[:LOCALES_MOST]
@@ -189,7 +189,7 @@ class TemplateForm(TenantForm):
     )
     default_locale = forms.CharField(
         initial="en",
-        max_length=TAG_CHARACTERS,
+        max_length=LOCALE_CHARACTERS,
         widget=UnfoldAdminTextInputWidget,
         help_text="Of the text below; others can be added to the draft.",
     )

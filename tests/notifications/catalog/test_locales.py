@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.catalog.locales import TAG_CHARACTERS, chosen, normalised
+from hiram.lib.locales import LOCALE_CHARACTERS, locale
+from notifications.catalog.locales import chosen
 
 LANGUAGES = st.sampled_from(["de", "en", "zh", "pt", "haw"])
 SCRIPTS = st.sampled_from(["", "-Hant", "-Latn"])
@@ -34,7 +35,7 @@ def language(tag: str) -> str:
     ],
 )  # fmt: skip
 def test_a_tag_has_one_spelling(given_tag: str, kept: str) -> None:
-    assert normalised(given_tag) == kept
+    assert locale(given_tag) == kept
 
 
 @pytest.mark.parametrize(
@@ -44,15 +45,15 @@ def test_a_tag_has_one_spelling(given_tag: str, kept: str) -> None:
 )  # fmt: skip
 def test_what_is_no_tag_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="language tag"):
-        normalised(text)
+        locale(text)
 
 
 @given(SPELT)
 def test_spelling_it_again_changes_nothing(text: str) -> None:
-    tag = normalised(text)
-    assert normalised(tag) == tag
+    tag = locale(text)
+    assert locale(tag) == tag
     assert tag.lower() == text.replace("_", "-").lower()
-    assert len(tag) <= TAG_CHARACTERS
+    assert len(tag) <= LOCALE_CHARACTERS
 
 
 @given(st.none() | TAGS, TAGS, TAGS, st.sets(TAGS))
