@@ -12,19 +12,12 @@ from typing import Any
 from django.db import connection
 
 from notifications.accept import Owner
-from notifications.refusal import refused
+from notifications.statement import REFUSED
 from notifications.subscribers import User
 from notifications.suppression import digest
 
-_REFUSED = refused(
-    row="r",
-    tenant="%(tenant)s",
-    mode="%(mode)s",
-    address="decode(r.address, 'hex')",
-    policy="p",
-)
 _ASK = f"""
-SELECT {_REFUSED}
+SELECT {REFUSED}
   FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(
        place integer, channel text, category text, template text, user_id text, address text)
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category

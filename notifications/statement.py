@@ -6,13 +6,14 @@ from functools import cache
 
 from notifications.refusal import refused
 
-_REFUSED = refused(
+REFUSED = refused(
     row="r",
     tenant="%(tenant)s",
     mode="%(mode)s",
     address="decode(r.address, 'hex')",
     policy="p",
 )
+"""Why a row must not go out, in accept's statement and in what asks the same before."""
 
 _RECORD = """
 fresh AS (
@@ -123,7 +124,7 @@ def statement(*, keyed: bool, ordered: bool, of_request: bool, deduped: bool) ->
         record=_RECORD if keyed else "",
         when_fresh=gate,
         is_fresh="EXISTS (SELECT FROM fresh)" if keyed else "true",
-        refused=_REFUSED,
+        refused=REFUSED,
         first="asked" if deduped else "r",
         why="refused" if deduped else "suppressed",
         once=_ONCE if deduped else "",
