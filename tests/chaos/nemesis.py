@@ -54,7 +54,7 @@ class Nemesis:
     blows: list[Blow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._began = time.monotonic()
+        self._began, self.zero = time.monotonic(), time.time()
 
     def strike(self, rounds: int) -> Iterator[Blow]:
         """Every kind of fault `rounds` times, in an order that the seed decides."""

@@ -30,6 +30,12 @@ from tests.street.tenant import OWED, Tenant
 
 RECOVERY_SECONDS = 90
 
+# What PostgreSQL works on now, for whom and since when; what waits for a lock opens no call.
+_ASKED = """
+SELECT pid, query_start FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
+   AND wait_event_type IS DISTINCT FROM 'Lock'
+"""
 _OPEN = """
 SELECT count(*) FROM notifications_attempt
  WHERE outcome = 'started' AND split_part(worker, ':', 2)::int = ANY(%s)
@@ -134,7 +140,17 @@ class Scene:
         until(lambda: not lives(pid), RECOVERY_SECONDS)
 
     def open_calls(self, workers: Sequence[int]) -> int:
-        """How many calls these processes have open, as PostgreSQL knows."""
+        """How many calls these processes, which stand still, have open, as PostgreSQL knows.
+
+        The commit that opens some may have been asked for just before they stopped.
+        """
+        with self.instance.database() as database:
+
+            def asked() -> set[object]:
+                return {*database.execute(_ASKED)}
+
+            before = asked()
+            until(lambda: not before & asked(), RECOVERY_SECONDS)
         return int(self.value(_OPEN, list(workers)))
 
     def counted(self, strike: Callable[[], object]) -> int:
