@@ -50,6 +50,7 @@ class Pool:
             renderers = list(self._all)
             self._all.clear()
             self._free.clear()
+            self._call_next()
             self._changed.notify_all()
         for renderer in renderers:
             renderer.end()
@@ -103,7 +104,8 @@ class Pool:
             renderer.forget()
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._all: set[Renderer] = set()
         self._free: list[Renderer] = []
         self._held: Counter[str] = Counter()
@@ -124,29 +126,39 @@ class Pool:
             self._give_back(owner, renderer)
 
     def _take(self, owner: str) -> Renderer:
-        ticket = _Ticket(owner)
         deadline = time.monotonic() + self._patience_seconds
         with self._changed:
+            ticket = _Ticket(owner, threading.Condition(self._lock))
             self._waiting.append(ticket)
             try:
                 while not self._is_next(ticket):
-                    if not self._changed.wait(deadline - time.monotonic()):
+                    if not ticket.turn.wait(deadline - time.monotonic()):
                         raise Unavailable
                 self._held[owner] += 1
                 return self._pick()
             finally:
                 self._waiting.remove(ticket)
-                # Who comes after may be next now.
                 self._changed.notify_all()
+                # Who comes after may be next now.
+                if self._free:
+                    self._call_next()
 
     def _is_next(self, ticket: _Ticket) -> bool:
-        """First come, first served; but an owner who has as many as one may have is passed over."""
-        self._fill()
-        if not self._free:
+        if ticket is not self._next():
             return False
-        return ticket is next(
+        self._fill()
+        return bool(self._free)
+
+    def _next(self) -> _Ticket | None:
+        """First come, first served; but an owner who has as many as one may have is passed over."""
+        return next(
             (one for one in self._waiting if self._held[one.owner] < self._most_of_one), None
         )
+
+    def _call_next(self) -> None:
+        """Wake who is next, and nobody else: most would only find that it is not their turn."""
+        if (ticket := self._next()) is not None:
+            ticket.turn.notify()
 
     def _pick(self) -> Renderer:
         """One that is ready, if there is such, and of those the one used last."""
@@ -175,6 +187,7 @@ class Pool:
                 self._fill()
             else:
                 self._free.append(renderer)
+            self._call_next()
             self._changed.notify_all()
 
     def _drop(self, renderer: Renderer) -> None:
@@ -185,10 +198,11 @@ class Pool:
 
 
 class _Ticket:
-    """A place in the queue."""
+    """A place in the queue; `turn` is told when it may be the next."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: str, turn: threading.Condition) -> None:
         self.owner = owner
+        self.turn = turn
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
