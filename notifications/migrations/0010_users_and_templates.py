@@ -53,6 +53,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("tenant"),
+                        models.F("mode"),
+                        models.F("created_at"),
+                        models.F("id"),
+                        name="block_feed",
+                    ),
+                ]
+            },
         ),
         migrations.CreateModel(
             name="Brand",
@@ -84,6 +95,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(models.F("tenant"), name="brand_once"),
+                ]
+            },
         ),
         migrations.CreateModel(
             name="Consent",
@@ -129,6 +145,18 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("tenant"),
+                        models.F("mode"),
+                        models.F("user_id"),
+                        models.F("created_at"),
+                        models.F("id"),
+                        name="consent_by_user",
+                    ),
+                ]
+            },
         ),
         migrations.CreateModel(
             name="NotificationRequest",
@@ -220,6 +248,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("tenant"),
+                        models.F("mode"),
+                        models.F("user_id"),
+                        name="preference_once",
+                    ),
+                ]
+            },
         ),
         migrations.CreateModel(
             name="Subscriber",
@@ -268,6 +306,30 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("tenant"),
+                        models.F("mode"),
+                        models.F("created_at"),
+                        models.F("id"),
+                        name="subscriber_feed",
+                    ),
+                    django.contrib.postgres.indexes.GinIndex(
+                        fields=["addresses"],
+                        name="subscriber_addresses",
+                        opclasses=["jsonb_path_ops"],
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("tenant"),
+                        models.F("mode"),
+                        models.F("user_id"),
+                        name="subscriber_once",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Template",
@@ -311,6 +373,24 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("tenant"),
+                        models.F("created_at"),
+                        models.F("id"),
+                        name="template_feed",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("tenant"),
+                        models.F("slug"),
+                        models.F("channel"),
+                        name="template_slug_once",
+                    ),
+                ],
+            },
         ),
         migrations.CreateModel(
             name="TemplatePartial",
@@ -343,6 +423,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("tenant"), models.F("name"), name="template_partial_once"
+                    ),
+                ]
+            },
         ),
         migrations.CreateModel(
             name="TemplateVersion",
@@ -364,6 +451,14 @@ class Migration(migrations.Migration):
                         editable=False,
                         primary_key=True,
                         serialize=False,
+                    ),
+                ),
+                (
+                    "template",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="notifications.template",
                     ),
                 ),
                 ("number", models.PositiveIntegerField()),
@@ -391,6 +486,29 @@ class Migration(migrations.Migration):
                 ),
                 ("published_at", models.DateTimeField(null=True)),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("tenant"),
+                        models.F("template"),
+                        models.F("number"),
+                        name="template_version_once",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "published")),
+                        fields=("tenant", "template"),
+                        name="template_published_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "published"), _negated=True),
+                            ("worked__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="template_published_is_worked",
+                    ),
+                ]
+            },
         ),
         migrations.RemoveConstraint(
             model_name="suppression",
@@ -489,117 +607,6 @@ class Migration(migrations.Migration):
                 fields=("tenant", "mode", "channel", "address", "category"),
                 name="suppressed_once",
                 nulls_distinct=False,
-            ),
-        ),
-        migrations.AddField(
-            model_name="templateversion",
-            name="template",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="versions",
-                to="notifications.template",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="block",
-            index=models.Index(
-                models.F("tenant"),
-                models.F("mode"),
-                models.F("created_at"),
-                models.F("id"),
-                name="block_feed",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="brand",
-            constraint=models.UniqueConstraint(models.F("tenant"), name="brand_once"),
-        ),
-        migrations.AddIndex(
-            model_name="consent",
-            index=models.Index(
-                models.F("tenant"),
-                models.F("mode"),
-                models.F("user_id"),
-                models.F("created_at"),
-                models.F("id"),
-                name="consent_by_user",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="preference",
-            constraint=models.UniqueConstraint(
-                models.F("tenant"), models.F("mode"), models.F("user_id"), name="preference_once"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="subscriber",
-            index=models.Index(
-                models.F("tenant"),
-                models.F("mode"),
-                models.F("created_at"),
-                models.F("id"),
-                name="subscriber_feed",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="subscriber",
-            index=django.contrib.postgres.indexes.GinIndex(
-                fields=["addresses"], name="subscriber_addresses", opclasses=["jsonb_path_ops"]
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="subscriber",
-            constraint=models.UniqueConstraint(
-                models.F("tenant"), models.F("mode"), models.F("user_id"), name="subscriber_once"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="template",
-            index=models.Index(
-                models.F("tenant"), models.F("created_at"), models.F("id"), name="template_feed"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="template",
-            constraint=models.UniqueConstraint(
-                models.F("tenant"),
-                models.F("slug"),
-                models.F("channel"),
-                name="template_slug_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="templatepartial",
-            constraint=models.UniqueConstraint(
-                models.F("tenant"), models.F("name"), name="template_partial_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="templateversion",
-            constraint=models.UniqueConstraint(
-                models.F("tenant"),
-                models.F("template"),
-                models.F("number"),
-                name="template_version_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="templateversion",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "published")),
-                fields=("tenant", "template"),
-                name="template_published_once",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="templateversion",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("state", "published"), _negated=True),
-                    ("worked__isnull", False),
-                    _connector="OR",
-                ),
-                name="template_published_is_worked",
             ),
         ),
     ]
