@@ -43,11 +43,15 @@ _encode = json.JSONEncoder(default=str).encode
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """In whose name: a tenant in one mode. `has_senders`: it may have sender configs."""
+    """In whose name: a tenant in one mode. `has_senders`: it may have sender configs.
+
+    `templates_changed_at` is the tenant's, as this request has found it; None where it has not.
+    """
 
     tenant_id: UUID
     mode: str
     has_senders: bool = field(default=True, compare=False)
+    templates_changed_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

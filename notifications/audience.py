@@ -112,7 +112,8 @@ def _spoken(one: Filled, sender: Sender) -> Filled:
 def _told(owner: Owner, slug: str, asked: Sequence[Filled]) -> list[Filled]:
     """The same, with the text of the template of this slug."""
     wanted = {one.body["channel"] for one in asked}
-    found = lookup(owner.tenant_id, slug[: SLUG_CHARACTERS + 1], sorted(wanted))
+    slug = slug[: SLUG_CHARACTERS + 1]
+    found = lookup(owner.tenant_id, slug, sorted(wanted), as_of=owner.templates_changed_at)
     answers = dict[int, Filled]()
     for channel, template in found.items():
         places = [place for place, one in enumerate(asked) if one.body["channel"] == channel]

@@ -120,7 +120,7 @@ def statement(*, keyed: bool, ordered: bool, of_request: bool, deduped: bool) ->
     `ordered` where a row has an ordering key, `deduped` where one has a deduplication key.
     """
     gate = "WHERE EXISTS (SELECT FROM fresh)" if keyed else ""
-    return _INSERT.format(
+    text = _INSERT.format(
         record=_RECORD if keyed else "",
         when_fresh=gate,
         is_fresh="EXISTS (SELECT FROM fresh)" if keyed else "true",
@@ -132,3 +132,5 @@ def statement(*, keyed: bool, ordered: bool, of_request: bool, deduped: bool) ->
         due_at=_IN_TURN if ordered else "due_at",
         in_order="ORDER BY id" if ordered else "",
     )
+    # psycopg takes a statement apart at each use, unless it is short enough to be remembered.
+    return " ".join(text.split())

@@ -33,7 +33,7 @@ _USED_AT_MOST_EVERY_SECONDS = 60
 # By the order of its index the config is looked for there: where one tenant has nearly all of them,
 # the planner would else read the table, certain to meet one of them soon.
 _FIND = """
-SELECT k.id, k.tenant_id, k.name, k.mode, k.scopes, t.mode, t.name, t.limits,
+SELECT k.id, k.tenant_id, k.name, k.mode, k.scopes, t.mode, t.name, t.limits, t.templates_changed_at,
        k.last_used_at IS NULL OR k.last_used_at < now() - interval '60 seconds',
        (SELECT c.scope FROM tenants_senderconfig c WHERE c.tenant_id = k.tenant_id
          ORDER BY c.tenant_id, c.scope, c.scope_id LIMIT 1) IS NOT NULL
@@ -46,7 +46,8 @@ SELECT k.id, k.tenant_id, k.name, k.mode, k.scopes, t.mode, t.name, t.limits,
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls: the tenant, in one mode, with a key's scopes. `has_senders`: there are sender
-    configs, so that it is worth a query to look for those of a message."""
+    configs, so that it is worth a query to look for those of a message. What was read
+    of the tenant's templates at the same `templates_changed_at` still holds."""
 
     key_id: UUID
     tenant_id: UUID
@@ -55,6 +56,7 @@ class Caller:
     scopes: frozenset[str]
     tenant_name: str
     limits: dict[str, Any]
+    templates_changed_at: datetime
     has_senders: bool
 
     @property
@@ -74,7 +76,7 @@ def authenticate(request: HttpRequest) -> Caller:
     if row is None:
         raise Problem("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="hiram"'})
     key_id, tenant_id, key_name, key_mode, scopes, tenant_mode, tenant_name, *rest = row
-    limits, stale, has_senders = rest
+    limits, templates_changed_at, stale, has_senders = rest
     if stale:
         _last_used.note(key_id)
     mode = "test" if key_mode == "test" else tenant_mode
@@ -86,6 +88,7 @@ def authenticate(request: HttpRequest) -> Caller:
         scopes=frozenset(scopes),
         tenant_name=tenant_name,
         limits=json.loads(limits),
+        templates_changed_at=templates_changed_at,
         has_senders=has_senders,
     )
 

@@ -53,7 +53,12 @@ class OfCaller(TenantEndpoint):
     def owner(self) -> Owner:
         """In whose name this request accepts."""
         caller = self.caller
-        return Owner(caller.tenant_id, caller.mode, has_senders=caller.has_senders)
+        return Owner(
+            caller.tenant_id,
+            caller.mode,
+            has_senders=caller.has_senders,
+            templates_changed_at=caller.templates_changed_at,
+        )
 
     @property
     def rows(self) -> QuerySet[Notification]:

@@ -105,7 +105,7 @@ def _aimed(owner: Owner, asked: Notify, known: Mapping[str, User]) -> list[Aim]:
     if asked.template is None:
         categories: dict[str, str] = dict.fromkeys(texts, asked.category or "transactional")
     else:
-        templates = lookup(owner.tenant_id, asked.template)
+        templates = lookup(owner.tenant_id, asked.template, as_of=owner.templates_changed_at)
         categories = {
             name: asked.category or one.category
             for name, one in templates.items()

@@ -1,15 +1,16 @@
-"""Lookup: from a slug to what can be sent, in one statement.
+"""Lookup: from a slug to what can be sent, in one statement or in none.
 
-The statement reads the published version's id each time, so what is published holds in every
-process from the next send on. The version's text comes along only where this process has not
-got it yet: a version never changes once it is published.
+Every request learns with its key when the tenant's templates changed last, so what is published
+holds in every process from the next send on. A version's text comes along only where this process
+has not got it yet: it never changes once it is published.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from django.db import connection
 
 from hiram.lib.problems import FieldError
 from notifications.catalog.locales import chosen
-from notifications.catalog.parsed import Kept, Parsed, parse
+from notifications.catalog.parsed import Entry, Kept, Parsed, parse
 
 _kept = Kept()
 
@@ -60,23 +61,34 @@ class Sendable:
 
 
 def lookup(
-    tenant_id: UUID, slug: str, channels: Collection[str] = ()
-) -> dict[str, Sendable | FieldError]:
+    tenant_id: UUID, slug: str, channels: Collection[str] = (), *, as_of: datetime | None = None
+) -> Mapping[str, Sendable | FieldError]:
     """What this slug is on each of `channels`, or, without any, on each where it is.
+
+    `as_of` is the tenant's `templates_changed_at`, read in the same request: nothing is asked of
+    the database where it was so at that moment already.
 
     Where it cannot be sent, the finding at `/template` says why: `unknown_template` when there is
     none or none is published, `template_disabled` with the tenant's reason.
     """
     key = (tenant_id, slug)
     known = _kept.get(key)
+    if as_of is None or known.as_of != as_of:
+        known = _read(tenant_id, slug, known.versions, as_of)
+        _kept.put(key, known)
+    found: Mapping[str, Sendable | FieldError] = known.found
+    return {name: found.get(name, unknown(slug)) for name in channels} if channels else found
+
+
+def _read(
+    tenant_id: UUID, slug: str, known: Mapping[UUID, Parsed], as_of: datetime | None
+) -> Entry:
     with connection.cursor() as cursor:
         cursor.execute(_FIND, {"tenant": tenant_id, "slug": slug, "known": list(known)})
         rows = cursor.fetchall()
     versions = {row[6]: known.get(row[6]) or _parse(row) for row in rows if row[6]}
-    if versions.keys() != known.keys():
-        _kept.put(key, versions)
     found = {row[0]: _found(tenant_id, slug, row, versions.get(row[6])) for row in rows}
-    return {name: found.get(name, unknown(slug)) for name in channels} if channels else found
+    return Entry(versions, as_of, found)
 
 
 def unknown(slug: str) -> FieldError:

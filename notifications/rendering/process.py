@@ -23,6 +23,8 @@ _COMMAND = [sys.executable, "-s", "-X", "utf8", "-m", "notifications.renderer"]
 ENVIRONMENT = {"TZ": "UTC"}
 AT_ONCE, _OCTETS_AT_ONCE = 128, 128 * 1024
 _MOST_KNOWN = 1024
+# Room for it is made each time, and for much more that takes longer than to ask again.
+_HEARD_AT_ONCE = 64 * 1024
 
 
 class Ended(Exception):
@@ -191,7 +193,7 @@ class Renderer:
             left = deadline - time.monotonic()
             try:
                 self._peer.settimeout(max(left, 1e-6))
-                piece = self._peer.recv(262144)
+                piece = self._peer.recv(_HEARD_AT_ONCE)
             except TimeoutError:
                 raise Ended(TOO_SLOW, "it takes too long") from None
             except OSError as error:

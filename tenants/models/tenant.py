@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 from tenants.models.base import Identified, TenantRow
 
@@ -35,6 +35,8 @@ class Tenant(Identified):
     locale = models.CharField(max_length=35, default="en")
     timezone = models.CharField(max_length=64, default="UTC")
     limits = models.JSONField(default=dict, blank=True)
+    # Of what is sent by them, and never the same twice: triggers set it.
+    templates_changed_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

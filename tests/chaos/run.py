@@ -151,7 +151,7 @@ def drain(instance: Instance, form: Form) -> float:
     began = time.monotonic()
     # The third post of a webhook comes after five minutes, the next after half an hour.
     topics = ("webhook",) if form.patient else TOPICS
-    hastened = -HASTEN_SECONDS
+    hastened = -float(HASTEN_SECONDS)
 
     def left() -> int:
         nonlocal hastened

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import pytest
 
 from hiram.lib import ids
-from notifications.catalog.parsed import Kept, Parsed
+from notifications.catalog.parsed import NOTHING, Entry, Kept, Parsed
 from notifications.catalog.variables import Variables
 from notifications.models import Template, TemplateVersion
 from tests.notifications.catalog.texts import body, made
@@ -43,9 +41,9 @@ class TestAtOnce:
         assert Template.objects.count() == TemplateVersion.objects.count() == 11
 
 
-def parsed(size: int) -> dict[UUID, Parsed]:
+def parsed(size: int) -> Entry:
     version = ids.new()
-    return {version: Parsed(version, {}, Variables({}), {}, size)}
+    return Entry({version: Parsed(version, {}, Variables({}), {}, size)})
 
 
 def test_what_is_kept_is_bounded_and_the_oldest_go() -> None:
@@ -55,10 +53,12 @@ def test_what_is_kept_is_bounded_and_the_oldest_go() -> None:
     kept.put("second", second)
     assert kept.get("first") == first
     kept.put("third", third)
-    assert (kept.get("second"), kept.get("first"), kept.get("third")) == ({}, first, third)
+    assert (kept.get("second"), kept.get("first"), kept.get("third")) == (NOTHING, first, third)
     kept.put("first", parsed(10))
     kept.put("fourth", parsed(50))
     assert kept.get("third") == third
     kept.put("huge", parsed(1_000))
-    assert kept.get("huge")
-    assert not kept.get("first")
+    assert kept.get("huge").size == 1_000
+    assert kept.get("first") is NOTHING
+    kept.put("huge", NOTHING)
+    assert kept.get("huge") is NOTHING
