@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ import schemathesis
 from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import one_of
 
 from hiram.lib.problems import EXPLAINED
 from hiram.openapi import document
@@ -182,18 +185,43 @@ def key(transactional_db: None) -> str:
     return make_key(tenant)
 
 
-api = schemathesis.openapi.from_wsgi("/v1/openapi.json", application)
+@cache
+def api() -> Any:
+    return schemathesis.openapi.from_wsgi("/v1/openapi.json", application)
 
 
-@api.parametrize()
-@settings(
-    max_examples=6,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
-def test_the_api_does_what_its_document_says(case: schemathesis.Case[Any], key: str) -> None:
+LABELS = [
+    f"{method.upper()} {path}" for path, found in DOCUMENT["paths"].items() for method in found
+]
+MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_the_api_does_what_its_document_says(label: str, key: str) -> None:
+    """Every second of the cases that go through each keyword, and some at random."""
+    operation = api().find_operation_by_label(label)
+    config = api().config.generation_for(operation=operation)
+    found = api().iter_coverage_cases(operation, generation_modes=MODES, generation_config=config)
+    for case in islice(found, 0, None, 2):
+        check(case, key)
+    strategies = [operation.as_strategy(generation_mode=mode) for mode in MODES]
+
+    @given(case=one_of(*strategies))
+    @settings(
+        max_examples=6,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
+    def at_random(case: Any) -> None:
+        check(case, key)
+
+    at_random()
+
+
+def check(case: schemathesis.Case[Any], key: str) -> None:
     # A cursor is made by us, and a provider's fields by its driver: what fits may still be refused.
     excluded = [schemathesis.checks.positive_data_acceptance]
     if isinstance(case.body, dict) and case.body.get("mode") == "partial":
