@@ -8,7 +8,13 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 
@@ -20,7 +26,9 @@ from notifications.catalog.publish import publish, rollback
 from notifications.catalog.text import Text
 from notifications.models import Template, TemplateVersion
 from notifications.rendering import Unavailable
+from portal.admin.live import live
 from portal.admin.scoped import ScopedAdmin
+from portal.forms.live import LiveForm
 from portal.forms.source import written
 from portal.forms.templates import BUSY, DisableForm, PreviewForm, TextForm, show
 from portal.queries.templates import lines, mark, sample
@@ -35,7 +43,7 @@ class TemplatePages(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         """The admin's addresses and ours."""
         pages: dict[str, Callable[..., HttpResponse]] = {
-            "edit": self.edit, "preview": self.preview, "diff": self.diff,
+            "edit": self.edit, "live": self.live, "preview": self.preview, "diff": self.diff,
             "publish": self.publish, "rollback": self.rollback,
             "disable": self.disable, "enable": self.enable,
         }  # fmt: skip
@@ -63,17 +71,25 @@ class TemplatePages(ScopedAdmin):
         )
         shown = self.context(
             request, f"{title} of {row.slug}", row=row, version=version, form=form, seen=seen,
-            is_draft=is_draft,
+            is_draft=is_draft, trying=LiveForm(form.tags, _made_up(version)),
         )  # fmt: skip
         return TemplateResponse(request, "portal/template_edit.html", shown)
+
+    def live(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the editor's form would say if it was saved, which it is not."""
+        row: Template = self.reach(request, object_id, "edit")
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return live(row, self.asked(request, row) or versions.latest(row), request.POST)
 
     # --- Looking -------------------------------------------------------------------------------
     def preview(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What a version says, with the data entered, else with made-up ones."""
         row: Template = self.reach(request, object_id, "view")
         version = self.asked(request, row) or versions.published(row) or versions.latest(row)
-        made_up = {"locale": version.default_locale, "given": written(sample(version.variables))}
-        form = PreviewForm(version, request.POST if request.method == "POST" else made_up)
+        form = PreviewForm(
+            version, request.POST if request.method == "POST" else _made_up(version)
+        )
         made = None
         if form.is_valid():
             given = form.cleaned_data
@@ -210,6 +226,11 @@ class TemplatePages(ScopedAdmin):
             means=means, errors=errors or [], **values,
         )  # fmt: skip
         return TemplateResponse(request, "portal/template_ask.html", shown)
+
+
+def _made_up(version: TemplateVersion) -> dict[str, str]:
+    """To try a version with before anybody has entered anything."""
+    return {"locale": version.default_locale, "given": written(sample(version.variables))}
 
 
 def _kept(

@@ -19,10 +19,12 @@ LABELS = {"subject": "Subject", "html": "HTML", "mjml": "MJML, instead of HTML",
 class Source(forms.CharField):
     """Liquid, with the line breaks of every other client and none taken off."""
 
-    def __init__(self, rows: int = 10, **about: Any) -> None:
+    def __init__(
+        self, rows: int = 10, attrs: Mapping[str, str] | None = None, **about: Any
+    ) -> None:
         """Never needed by itself: what a locale needs is the catalog's to say."""
-        attrs = {"rows": rows, "spellcheck": "false", "class": "hiram-source"}
-        widget = UnfoldAdminTextareaWidget(attrs=attrs)
+        base = {"rows": rows, "spellcheck": "false", "class": "hiram-source"}
+        widget = UnfoldAdminTextareaWidget(attrs={**base, **(attrs or {})})
         super().__init__(**({"required": False, "strip": False, "widget": widget} | about))
 
     def to_python(self, value: Any) -> Any:
@@ -60,4 +62,6 @@ def part_field(part: str) -> forms.Field:
         return forms.CharField(
             required=False, strip=False, label=LABELS[part], widget=UnfoldAdminTextInputWidget
         )
-    return Source(rows={"html": 12, "mjml": 4}.get(part, 6), label=LABELS[part])
+    rows = {"html": 12, "mjml": 4}.get(part, 6)
+    # What is Liquid gets colours, from editor.js.
+    return Source(rows, {"data-source": "liquid"}, label=LABELS[part])

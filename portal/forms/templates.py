@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -26,6 +27,7 @@ from notifications.catalog.shapes import (
     dumped,
 )
 from notifications.catalog.text import Text
+from notifications.catalog.working import Surroundings
 from notifications.models import Template, TemplateVersion
 from notifications.rendering import Unavailable
 from portal.forms.source import CATEGORIES, JsonText, part_field
@@ -34,10 +36,16 @@ from portal.forms.tenant import TenantForm
 PARTS = {"email": ("subject", "html", "mjml", "text"), "sms": ("text",)}
 NEW = "new"
 BUSY = "The renderers are busy. Nothing was saved: try again."
+EDITOR = forms.Script("portal/editor.js", type="module")
+"""Colours while typing, and the live preview; the forms do without."""
 
 
 def check(
-    form: forms.BaseForm, model: Any, given: dict[str, Any], template: Template
+    form: forms.BaseForm,
+    model: Any,
+    given: dict[str, Any],
+    template: Template,
+    around: Surroundings,
 ) -> Text | None:
     """The text as the catalog takes it; None where something is wrong, which is said.
 
@@ -46,13 +54,12 @@ def check(
     try:
         found = validate(model, given)
         text = Text(found.variables, found.default_locale, dumped(found.locales))
-        around = working.surroundings(template.tenant_id)
         versions.check(template.channel, text, around, owner=str(template.tenant_id))
     except Problem as problem:
         show(form, problem.errors or [FieldError("", problem.code, problem.detail)])
         return None
     except Unavailable:
-        form.add_error(None, BUSY)
+        form.add_error(None, ValidationError(BUSY, code="busy"))
         return None
     return text
 
@@ -80,6 +87,9 @@ class TextForm(forms.Form):
         rows=8,
         help_text="A JSON Schema of type object: what is required, types, defaults.",
     )
+
+    class Media:
+        js = (EDITOR,)
 
     def __init__(self, template: Template, version: TemplateVersion, data: Any = None) -> None:
         """With the version's text, or with what was entered."""
@@ -144,8 +154,13 @@ class TextForm(forms.Form):
         if not self.errors:
             names = ("default_locale", "variables")
             given = {name: cleaned[name] for name in names} | {"locales": locales}
-            self.text = check(self, VersionChange, given, self.template)
+            self.text = check(self, VersionChange, given, self.template, self.around)
         return cleaned
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """What the text may name besides itself."""
+        return working.surroundings(self.template.tenant_id)
 
     def _entered(self, prefix: str) -> dict[str, str]:
         entered = ((part, self.cleaned_data.get(f"{prefix}-{part}")) for part in self.parts)
@@ -200,6 +215,9 @@ class TemplateForm(TenantForm):
         rows=8, help_text="A JSON Schema of type object: what is required, types, defaults."
     )
 
+    class Media:
+        js = (EDITOR,)
+
     class Meta:
         model = Template
         fields = ("tenant", "slug", "channel", "name", "category")
@@ -232,7 +250,8 @@ class TemplateForm(TenantForm):
             "locales": {cleaned["default_locale"]: parts},
         }
         template = Template(tenant_id=self.tenant.pk, channel=cleaned["channel"])
-        self.written = check(self, NewTemplate, given, template)
+        around = working.surroundings(self.tenant.pk)
+        self.written = check(self, NewTemplate, given, template, around)
         return cleaned
 
 

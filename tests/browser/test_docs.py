@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
 from hiram.openapi import document
 from tests.browser.webdriver import Browser
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with Browser() as found:
-        yield found
 
 
 def test_every_operation_is_shown_and_nothing_is_refused(

@@ -4,57 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django.live_server_helper import LiveServer
 
 from delivery.models import ProviderHealth
 from notifications.models import Block, Notification, Subscriber, WebhookEndpoint
 from notifications.suppression import suppress
-from tenants.models import ApiKey, Member, Role, Tenant, User
+from tenants.models import ApiKey, Tenant
 from tenants.models.api_key import digest
+from tests.browser.conftest import log_in
 from tests.browser.webdriver import Browser
 from tests.factories import ProviderFactory, email, post
 from tests.portal.conftest import dead, make_template, make_webhook, told
 
-PASSWORD = "correct horse battery"
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with Browser() as found:
-        yield found
-
-
-@pytest.fixture
-def tenant(transactional_db: None) -> Tenant:
-    found = Tenant.objects.create(name="Acme")
-    user = User.objects.create_user("ida@people.example", PASSWORD)
-    Member.objects.create(tenant=found, user=user, role=Role.OWNER)
-    return found
-
-
-@pytest.fixture
-def base(live_server: LiveServer, settings: Any) -> str:
-    # The live server speaks plain HTTP under a port of its own.
-    settings.CSRF_TRUSTED_ORIGINS = [live_server.url]
-    return str(live_server.url)
-
-
-def _log_in(browser: Browser, base: str) -> None:
-    browser.open(f"{base}/portal/")
-    browser.type("#id_username", "ida@people.example")
-    browser.type("#id_password", PASSWORD)
-    browser.click("#login-form button[type=submit]")
-    browser.find("#nav-sidebar-inner")
-
-
 def test_a_key_is_made_and_seen_once(browser: Browser, base: str, tenant: Tenant) -> None:
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.open(f"{base}/portal/tenants/apikey/add/")
     browser.type("#id_name", "backend")
     browser.click("button[name=_save]")
@@ -75,7 +44,7 @@ def test_a_dead_letter_is_replayed_by_clicking(
 ) -> None:
     [row] = post(tenant, email(subject=EVIL))
     dead(row)
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.click("#nav-sidebar a[href='/portal/notifications/deadletter/']")
     browser.click("#result_list a[href$='/change/']")
     browser.click("a[href$='/replay/']")
@@ -94,7 +63,7 @@ def test_of_dead_letters_the_chosen_are_replayed(
     rows = post(tenant, *[email() for _ in range(3)])
     for row in rows:
         dead(row)
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.open(f"{base}/portal/notifications/deadletter/")
     browser.click(f"input[name=id][value='{rows[1].pk}']")
     browser.click("#choose button[type=submit]")
@@ -114,7 +83,7 @@ def test_nothing_foreign_runs_and_nothing_is_fetched_from_elsewhere(
 ) -> None:
     html = f"<h1>Hello</h1>{EVIL}<img src='https://evil.example/x.png'>"
     [row] = post(tenant, email(subject="Harmless", html=html, body=EVIL))
-    _log_in(browser, base)
+    log_in(browser, base)
     for path in ("/portal/", f"/portal/notifications/notification/{row.pk}/change/",
                  "/portal/notifications/notification/", "/trestleboard/"):  # fmt: skip
         browser.open(base + path)
@@ -152,7 +121,7 @@ def test_no_page_is_wider_than_the_window(
         attributes={long: long},
     )
     stop = Block.objects.create(tenant=tenant, mode="test", channel="sms", reason=long)
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.resize(width, 844)
     for path in (
         "/portal/",
@@ -199,7 +168,7 @@ def test_no_page_is_wider_than_the_window(
 def test_a_webhook_is_made_its_secret_seen_once_and_tested(
     browser: Browser, base: str, tenant: Tenant
 ) -> None:
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.click("#nav-sidebar a[href='/portal/notifications/webhookendpoint/']")
     browser.open(f"{base}/portal/notifications/webhookendpoint/add/")
     browser.type("#id_url", "https://127.0.0.1:9/hiram")
@@ -227,7 +196,7 @@ def test_a_draft_is_written_and_previewed_on_a_phone(
     browser: Browser, base: str, tenant: Tenant
 ) -> None:
     row = make_template(tenant, text="Hello")
-    _log_in(browser, base)
+    log_in(browser, base)
     browser.resize(390, 844)
     browser.open(f"{base}/portal/notifications/template/{row.pk}/edit/?version=2")
     browser.type("#id_en-text", "{{ oops")

@@ -144,6 +144,17 @@ class Browser:
         """The value of a script's `return`."""
         return self._ask("POST", "/execute/sync", {"script": script, "args": []})
 
+    def until(self, script: str, wanted: Any = True) -> None:
+        """Wait for the value of a script's `return`."""
+        end = time.monotonic() + DEADLINE_SECONDS
+        while (found := self.run(script)) != wanted:
+            assert time.monotonic() < end, f"{script}: {found!r}"
+
+    def without(self, *addresses: str) -> None:
+        """Load nothing from these addresses, in which * is anything."""
+        self._cdp("Network.enable", {})
+        self._cdp("Network.setBlockedURLs", {"urls": addresses})
+
     def console(self) -> list[str]:
         """What the console said since it was last asked: errors, refused content."""
         return [line["message"] for line in self._ask("POST", "/se/log", {"type": "browser"})]
@@ -151,15 +162,14 @@ class Browser:
     def resize(self, width: int, height: int) -> None:
         """Another window size; below 500 pixels by emulation, as a phone."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        self._ask(
-            "POST",
-            "/goog/cdp/execute",
-            {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics},
-        )
+        self._cdp("Emulation.setDeviceMetricsOverride", metrics)
 
     def screenshot(self, path: Path) -> None:
         """A picture of what the window shows."""
         path.write_bytes(base64.b64decode(self._ask("GET", "/screenshot")))
+
+    def _cdp(self, command: str, params: dict[str, Any]) -> None:
+        self._ask("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         return self._call(method, f"/session/{self._session}{path}", body)

@@ -70,7 +70,7 @@ OWN_PAGES = {
         for v in ("test", "recover", "enable", "disable", "rotate")
     },
     **{f"notifications_template_{v}": "view" for v in ("preview", "diff")},
-    "notifications_template_edit": "edit",
+    **{f"notifications_template_{v}": "edit" for v in ("edit", "live")},
     **{
         f"notifications_template_{v}": "decide"
         for v in ("publish", "rollback", "disable", "enable")
@@ -83,6 +83,8 @@ MANY_PAGES = {
     "notifications_deadletter_replay_many": "replay",
 }
 """What is done with all of a list that may be."""
+POSTED = {"notifications_template_live"}
+"""What is never only looked at."""
 SITE_PAGES = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete",
     "jsi18n", "app_list", "mailbox", "mailbox_clear", "mailbox_message", "mailbox_raw",
@@ -202,8 +204,10 @@ def _own(who: str, model: str, page: str, verb: str) -> int:
     sees = who in allowed["view"]
     if who in ("anonymous", "outsider"):
         return 302
+    if sees and who in allowed.get(verb, NOBODY):
+        return 405 if f"{model}_{page}" in POSTED else 200
     if sees:
-        return 200 if who in allowed.get(verb, NOBODY) else 403
+        return 403
     # Who does not see the row does not learn that it is there: see the next test.
     return 403 if page in ("change", "delete") else 404
 
