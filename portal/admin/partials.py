@@ -30,18 +30,19 @@ class PartialAdmin(ScopedAdmin):
 
     who = {"view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "delete": BUILDERS}
     form = PartialForm
-    columns = ("name", "about", moment("updated_at", "changed"))
+    columns = ("name", "where", moment("updated_at", "changed"))
     search_fields = ("name",)
     search_help_text = "Name"
     sortable_by = ()
     ordering = ("name", "id")
     list_select_related = ("tenant",)
     fields = ("tenant", "name", "body")
+    delete_confirmation_template = "portal/partial_delete.html"
 
-    @column("")
-    def about(self, row: TemplatePartial) -> str:
-        """What is special about one."""
-        return "goes around the HTML of all e-mails" if row.name == "layout" else ""
+    @column("stands")
+    def where(self, row: TemplatePartial) -> str:
+        """In what."""
+        return "around the HTML of all e-mails" if row.name == "layout" else "where it is named"
 
     def get_urls(self) -> list[URLPattern]:
         """The admin's addresses and that of writing."""
