@@ -44,6 +44,7 @@ class PartialForm(TenantForm):
     body = Source(
         rows=16,
         required=True,
+        label="Source",
         help_text="Liquid. A layout has {{ content }} for what it goes around.",
     )
 
