@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from hiram.lib.problems import FieldError, Problem
+from hiram.lib.seen import check_seen
 from notifications.accept import Owner
 from notifications.models import Consent, Preference, Subscriber, Template
 from notifications.preferences import merged, required_categories, wishes, write
@@ -12,23 +13,26 @@ from notifications.subscribers import lock_user
 from notifications.withhold import withhold_from_user
 
 
-def record(owner: Owner, user_id: str, receipt: Consent) -> Consent:
+def record(owner: Owner, user_id: str, receipt: Consent, *, seen: str | None = None) -> Consent:
     """Store a receipt of this user, of which category, channel, what and how are given.
 
     A grant is a yes of the category on the channel. A withdrawal takes it back, which for marketing
-    is enough; elsewhere it is a no. What is owed and not wanted any more ends.
+    is enough; elsewhere it is a no. What is owed and not wanted any more ends. `seen` is the mark of
+    the preferences that were looked at before.
 
     Raises:
-        Problem: 404 for an unknown user, 422 for a withdrawal from what is required.
+        Problem: 404 for an unknown user, 409 for preferences that were changed meanwhile, 422 for a
+            withdrawal from what is required.
     """
     with transaction.atomic():
         user = lock_user(owner.tenant_id, owner.mode, user_id)
         if not receipt.granted and receipt.category in required_categories(owner.tenant_id):
             text = "What is sent in this category is required: nobody can opt out of it."
             raise Problem("invalid", errors=[FieldError("/category", "required_category", text)])
+        row = wishes(owner, user_id)
+        check_seen(row, seen)
         refusal = None if receipt.category == "marketing" else False
         keep(user, receipt)
-        row = wishes(owner, user_id)
         obey(row, receipt.category, receipt.channel, receipt.granted or refusal)
         write(row)
     if not receipt.granted:

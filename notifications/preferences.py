@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from hiram.lib.problems import FieldError, Problem, pointer
+from hiram.lib.seen import check_seen
 from notifications.accept import Owner
 from notifications.models import Preference, Template
 from notifications.quiet import leaves_a_moment
@@ -34,18 +35,24 @@ def wishes(owner: Owner, user_id: str) -> Preference:
 
 
 def change(
-    owner: Owner, user_id: str, given: Mapping[str, Any], *, replaces: bool = False
+    owner: Owner,
+    user_id: str,
+    given: Mapping[str, Any],
+    *,
+    replaces: bool = False,
+    seen: str | None = None,
 ) -> Preference:
     """Merge what is given into what was said, or put it in its place; None takes something back.
 
-    What is owed and not wanted any more ends.
+    What is owed and not wanted any more ends. `seen` is the mark of what was looked at before.
 
     Raises:
-        Problem: 404 for an unknown user, 422 for what cannot be.
+        Problem: 404 for an unknown user, 409 for what was changed meanwhile, 422 for what cannot be.
     """
     with transaction.atomic():
         lock_user(owner.tenant_id, owner.mode, user_id)
         row = wishes(owner, user_id)
+        check_seen(row, seen)
         for name in ("categories", "templates"):
             said = {} if replaces else getattr(row, name)
             setattr(row, name, merged(said, given.get(name) or {}))

@@ -14,6 +14,7 @@ from django.urls import URLPattern
 
 from notifications.catalog.seeds import seed
 from portal.access import BUILDERS, EVERYBODY, OPERATORS, OWNERS, access_of
+from portal.admin.brand import BrandPages
 from portal.admin.columns import FILTER_CHOICES, moment
 from portal.admin.scoped import ScopedAdmin
 from portal.admin.site import site
@@ -24,20 +25,23 @@ from tenants.models import Tenant, User
 
 
 @register(Tenant, site=site)
-class TenantAdmin(ScopedAdmin):
+class TenantAdmin(BrandPages):
     """Operators make, name and suspend tenants. None is deleted: what it is owed stays owed.
 
     An owner does not name his: whether a name is taken would tell of other tenants.
     """
 
     tenant_path = "pk"
-    who = {"view": EVERYBODY, "change": OWNERS, "add": OPERATORS, "decide": BUILDERS}
+    who = {
+        "view": EVERYBODY, "change": OWNERS, "add": OPERATORS, "decide": BUILDERS,
+        "brand": BUILDERS,
+    }  # fmt: skip
     columns = ("name", "mode", "status", "is_system", moment("created_at", "since"))
     filters = ("mode", "status")
     search_fields = ("name",)
     ordering = ("name",)
     readonly_fields = ("is_system", "created_at")
-    change_form_before_template = "portal/tenant_policies.html"
+    change_form_before_template = "portal/tenant_actions.html"
     fields = ("name", "mode", "status", "locale", "timezone", "is_system", "created_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[Any]:
@@ -63,8 +67,10 @@ class TenantAdmin(ScopedAdmin):
     def choose(self, request: HttpRequest) -> HttpResponse:
         """Whose policies."""
         tenants = access_of(request).tenants()[:FILTER_CHOICES]
-        shown = self.context(request, "Policies", tenants=tenants)
-        return TemplateResponse(request, "portal/policies_choose.html", shown)
+        shown = self.context(
+            request, "Policies", tenants=tenants, page="admin:tenants_tenant_policies"
+        )
+        return TemplateResponse(request, "portal/tenant_choose.html", shown)
 
     def policies(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What holds for each category; one at a time is changed."""

@@ -45,6 +45,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 _dead_letters(access),
                 _item("Users", "person_search", "admin:notifications_subscriber_changelist"),
                 _item("Templates", "draft", "admin:notifications_template_changelist"),
+                _item("Partials", "extension", "admin:notifications_templatepartial_changelist"),
+                _brand(access),
                 _item("Suppressions", "block", "admin:notifications_suppression_changelist"),
                 _item("Blocks", "front_hand", "admin:notifications_block_changelist"),
                 _item("Explain", "help", "admin:explain"),
@@ -78,6 +80,12 @@ def _policies(access: Access) -> dict[str, Any]:
     if access.is_single:
         return _item("Policies", "rule", "admin:tenants_tenant_policies", *access.roles)
     return _item("Policies", "rule", "admin:tenants_tenant_choose")
+
+
+def _brand(access: Access) -> dict[str, Any]:
+    if access.is_single:
+        return _item("Brand", "palette", "admin:tenants_tenant_brand", *access.roles)
+    return _item("Brand", "palette", "admin:tenants_tenant_choose_brand")
 
 
 def _people(access: Access) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A tenant's users: looked for, looked at, erased."""
+"""A tenant's users: looked for, looked at, erased; what they want is on `user_pages`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from notifications.accept import Owner
 from notifications.erasure import erase
 from notifications.models import Subscriber
 from notifications.states import State
-from portal.access import EVERYBODY, MANAGERS, access_of
+from portal.access import BUILDERS, EVERYBODY, MANAGERS, access_of
 from portal.admin.columns import column, moment
 from portal.admin.feed import Feed, ModeFilter
-from portal.admin.scoped import ScopedAdmin
 from portal.admin.site import site
+from portal.admin.user_pages import UserPages
 from portal.forms.source import written
 from portal.forms.users import EraseForm
 from portal.queries.users import consents, latest, preferences, search
@@ -41,10 +41,12 @@ class Users(Feed):
 
 
 @register(Subscriber, site=site)
-class UserAdmin(ScopedAdmin):
-    """What a user is called and wants is the tenant's backend's to say; here it is read."""
+class UserAdmin(UserPages):
+    """What a user is called and where it is reached is the tenant's backend's to say."""
 
-    who = {"view": EVERYBODY, "erase": MANAGERS}
+    who = {
+        "view": EVERYBODY, "preferences": BUILDERS, "consent": BUILDERS, "erase": MANAGERS,
+    }  # fmt: skip
     columns = (
         "user_id", "reached_at", "mode", "locale", "timezone", moment("created_at", "since"),
     )  # fmt: skip
@@ -95,7 +97,7 @@ class UserAdmin(ScopedAdmin):
             notifications=None
             if found is None
             else [(one, COLOURS[State(one.status)]) for one in found],
-            can_erase=self.may(request, "erase", row),
+            can={verb: self.may(request, verb, row) for verb in self.who},
         )
         return TemplateResponse(request, "portal/user.html", shown)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from hiram.lib.problems import Problem
 from notifications.accept import Owner
 from notifications.api.options import address_of
-from notifications.models import Consent, Notification, Subscriber
+from notifications.models import Consent, Notification, Subscriber, Template
 from notifications.preferences import required_categories, wants, wishes
 from notifications.shelves import channels
 from portal.queries.patience import TooMuch, patience
 
 CATEGORIES = ("transactional", "operational", "marketing")
 LATEST = 20
+SLUGS = 200
+"""That are proposed where one is asked for."""
 
 
 def search(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
@@ -57,6 +60,12 @@ def _why(category: str, channel: str, said: dict[str, bool], required: frozenset
     if category in required:
         return "required"
     return "said so" if channel in said else "nothing said"
+
+
+def slugs(tenant_id: UUID) -> list[str]:
+    """Of the tenant's templates, the first ones."""
+    rows = Template.objects.filter(tenant_id=tenant_id).order_by("slug").distinct()
+    return list(rows.values_list("slug", flat=True)[:SLUGS])
 
 
 def consents(user: Subscriber) -> list[Consent]:

@@ -10,13 +10,24 @@ import pytest
 from django.utils import timezone
 
 from delivery.models import ProviderHealth
-from notifications.models import Block, Notification, Subscriber, WebhookEndpoint
+from notifications.accept import Owner
+from notifications.catalog.branding import put_brand, put_partial
+from notifications.consent import record
+from notifications.models import (
+    Block,
+    Consent,
+    Notification,
+    Preference,
+    Subscriber,
+    WebhookEndpoint,
+)
+from notifications.preferences import change
 from notifications.suppression import suppress
 from tenants.models import ApiKey, Tenant
 from tenants.models.api_key import digest
 from tests.browser.conftest import log_in
 from tests.browser.webdriver import Browser
-from tests.factories import ProviderFactory, email, post
+from tests.factories import ProviderFactory, email, post, to_user
 from tests.portal.conftest import dead, make_template, make_webhook, told
 
 EVIL = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
@@ -121,6 +132,13 @@ def test_no_page_is_wider_than_the_window(
         attributes={long: long},
     )
     stop = Block.objects.create(tenant=tenant, mode="test", channel="sms", reason=long)
+    owner = Owner(tenant.pk, "live")
+    change(owner, long, {"templates": {long[:100]: {"email": False}}})
+    record(
+        owner, long, Consent(category="marketing", channel="email", granted=True, text=long * 5)
+    )
+    piece, _ = put_partial(tenant.pk, long[:100], long * 5)
+    put_brand(tenant.pk, {long[:64]: long})
     log_in(browser, base)
     browser.resize(width, 844)
     for path in (
@@ -148,7 +166,17 @@ def test_no_page_is_wider_than_the_window(
         *(f"/portal/notifications/block/{stop.pk}/{page}/" for page in ("change", "lift")),
         "/portal/explain/",
         "/portal/notifications/subscriber/",
-        *(f"/portal/notifications/subscriber/{who.pk}/{page}/" for page in ("change", "erase")),
+        *(
+            f"/portal/notifications/subscriber/{who.pk}/{page}/"
+            for page in ("change", "preferences", "consent", "erase")
+        ),
+        "/portal/notifications/templatepartial/",
+        "/portal/notifications/templatepartial/add/",
+        *(
+            f"/portal/notifications/templatepartial/{piece.pk}/{page}/"
+            for page in ("change", "edit", "delete")
+        ),
+        f"/portal/tenants/tenant/{tenant.pk}/brand/",
         "/portal/notifications/template/",
         "/portal/notifications/template/add/",
         *(
@@ -222,4 +250,39 @@ def test_a_draft_is_written_and_previewed_on_a_phone(
     browser.find("#versions")
     assert "Published version 2." in browser.text("#main")
     assert browser.text("#text .hiram-badge").lower() == "published"
+    assert browser.console() == []
+
+
+def test_on_a_phone_a_user_is_opted_out_and_an_opt_in_recorded(
+    browser: Browser, base: str, tenant: Tenant
+) -> None:
+    who = Subscriber.objects.create(tenant=tenant, mode="live", user_id=EVIL, addresses={})
+    [owed] = to_user(tenant, EVIL, email())
+    page = f"/portal/notifications/subscriber/{who.pk}"
+    log_in(browser, base)
+    browser.resize(390, 844)
+    browser.open(f"{base}{page}/change/")
+    browser.click(f"a[href='{page}/preferences/']")
+    browser.click("[name='categories:transactional:email'] option[value=no]")
+    browser.type("#id_start", "22:00")
+    browser.click("#edit button[type=submit]")
+    browser.find("#edit .errors")
+    assert browser.run("return document.querySelector('#id_start').value") == "22:00"
+    browser.type("#id_end", "07:00")
+    browser.click("#edit button[type=submit]")
+    browser.find("#preferences")
+    assert "The preferences are saved." in browser.text("#main")
+    owed.refresh_from_db()
+    assert (owed.status, owed.reason) == ("suppressed", "preference")
+    browser.click(f"a[href='{page}/consent/']")
+    browser.click("#id_granted option[value=yes]")
+    browser.click("#id_category option[value=marketing]")
+    browser.click("#id_channel option[value=email]")
+    browser.type("#id_text", EVIL)
+    browser.click("#edit button[type=submit]")
+    assert "granted" in browser.text("#consents").lower()
+    said = Preference.objects.get(tenant=tenant)
+    assert said.categories == {"transactional": {"email": False}, "marketing": {"email": True}}
+    assert said.quiet_hours == {"start": "22:00", "end": "07:00"}
+    assert browser.run("return document.title") != "owned"
     assert browser.console() == []

@@ -16,6 +16,7 @@ from delivery.models import ProviderHealth
 from notifications import webhooks
 from notifications.accept import Owner
 from notifications.catalog import templates, versions
+from notifications.catalog.branding import put_partial
 from notifications.catalog.publish import publish
 from notifications.catalog.text import Text
 from notifications.models import (
@@ -28,6 +29,7 @@ from notifications.models import (
     Subscriber,
     Suppression,
     Template,
+    TemplatePartial,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -89,6 +91,12 @@ class World:
         mark = self.tenant.name.removesuffix(" tenant")
         return make_template(self.tenant, name=f"{mark} template", text=f"{mark} said")
 
+    @cached_property
+    def partial(self) -> TemplatePartial:
+        """What no template names; made when it is asked for."""
+        mark = self.tenant.name.removesuffix(" tenant")
+        return put_partial(self.tenant.pk, "footer", f"<p>{mark} partial</p>")[0]
+
     @property
     def rows(self) -> dict[str, Any]:
         """One row of each model with an admin, by the admin's name."""
@@ -101,6 +109,7 @@ class World:
             "notifications_webhookendpoint": self.webhook,
             "notifications_suppression": self.suppression,
             "notifications_template": self.template,
+            "notifications_templatepartial": self.partial,
             "notifications_block": self.block,
             "notifications_subscriber": self.user,
             "tenants_member": self.member,

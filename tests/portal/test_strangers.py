@@ -44,9 +44,12 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     },
     "notifications_suppression": {"view": EVERYBODY, "add": BUILDERS, "allow": BUILDERS},
     "notifications_block": {"view": EVERYBODY, "add": BUILDERS, "lift": BUILDERS},
-    "notifications_subscriber": {"view": EVERYBODY, "erase": MANAGERS},
+    "notifications_subscriber": {"view": EVERYBODY, "change_wishes": BUILDERS, "erase": MANAGERS},
     "notifications_template": {
         "view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "decide": MANAGERS,
+    },
+    "notifications_templatepartial": {
+        "view": EVERYBODY, "add": BUILDERS, "edit": BUILDERS, "delete": BUILDERS,
     },
     "tenants_member": {"view": EVERYBODY, "change": OWNERS, "delete": OWNERS},  # the row's an owner
     "tenants_invite": {"view": MANAGERS, "add": MANAGERS, "delete": MANAGERS},
@@ -60,11 +63,13 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 MODEL_PAGES = {"changelist", "add", "history", "delete", "change"}
 OWN_PAGES = {
     "tenants_apikey_revoke": "revoke", "tenants_provider_test": "test",
-    "tenants_tenant_policies": "view",
+    "tenants_tenant_policies": "view", "tenants_tenant_brand": "view",
     "notifications_webhookendpoint_deliveries": "view",
     "notifications_suppression_allow": "allow",
     "notifications_block_lift": "lift",
     "notifications_subscriber_erase": "erase",
+    **{f"notifications_subscriber_{v}": "change_wishes" for v in ("preferences", "consent")},
+    "notifications_templatepartial_edit": "edit",
     **{
         f"notifications_webhookendpoint_{v}": "act"
         for v in ("test", "recover", "enable", "disable", "rotate")
@@ -88,7 +93,7 @@ POSTED = {"notifications_template_live"}
 SITE_PAGES = {
     "index", "login", "logout", "password_change", "password_change_done", "autocomplete",
     "jsi18n", "app_list", "mailbox", "mailbox_clear", "mailbox_message", "mailbox_raw",
-    "mailbox_attachment", "tenants_tenant_choose", "explain",
+    "mailbox_attachment", "tenants_tenant_choose", "tenants_tenant_choose_brand", "explain",
 }  # fmt: skip
 PUBLIC_PAGES = {
     "admin_password_reset", "password_reset_done", "password_reset_complete",
@@ -181,7 +186,9 @@ def _status(who: str, allowed: set[str], *, found: int = 200) -> int:
 
 def _object_pages(model: str) -> list[tuple[str, str]]:
     """Names of addresses of one row, with the verb that each needs."""
-    own = [(n.removeprefix(f"{model}_"), v) for n, v in OWN_PAGES.items() if n.startswith(model)]
+    own = [
+        (n.removeprefix(f"{model}_"), v) for n, v in OWN_PAGES.items() if n.startswith(f"{model}_")
+    ]
     return [("change", "view"), ("history", "view"), ("delete", "delete"), *own]
 
 
@@ -226,7 +233,9 @@ def test_anothers_row_answers_as_one_that_never_was(
                 response = getattr(people[who], method)(
                     reverse(f"admin:{model}_{page}", args=[pk]),
                     {"post": "yes", "recipient": "a@b.example", "role": "owner", "name": "x"}
-                    | {"since": "2026-01-01 00:00", "at": "x", "url": "https://a.example"},
+                    | {"since": "2026-01-01 00:00", "at": "x", "url": "https://a.example"}
+                    | {"seen": "", "body": "x", "variables": "{}", "granted": "no"}
+                    | {"category": "marketing", "channel": "email", "start": "22:00"},
                 )
                 asked[pk] = (response.status_code, plain(response.content, pk))
                 assert response.status_code in _refusals(who)
@@ -251,6 +260,7 @@ def _stored(world: World) -> list[dict[str, Any]]:
         world.webhook,
         world.suppression,
         world.template,
+        world.partial,
         world.block,
         world.user,
     ]
@@ -295,7 +305,7 @@ def test_lists_cannot_be_probed_by_hidden_columns(probe: str, people: People) ->
     for model in (
         "tenants_apikey", "tenants_provider", "tenants_member", "tenants_invite",
         "notifications_webhookendpoint", "notifications_suppression", "notifications_template",
-        "notifications_block", "notifications_subscriber",
+        "notifications_block", "notifications_subscriber", "notifications_templatepartial",
     ):  # fmt: skip
         response = people["owner"].get(f"{reverse(f'admin:{model}_changelist')}?{probe}")
         assert response.status_code == 400, (model, probe)
