@@ -35,6 +35,7 @@ from notifications.shelves import channels
 from notifications.statement import statement
 from notifications.states import State
 from notifications.suppression import digest
+from notifications.undisturbed import REASON
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -249,6 +250,7 @@ def _named(request: Request, origin: Origin) -> dict[str, Any]:
         "request_id": origin.request_id,
         "sender_scope": origin.sender_scope,
         "chosen_provider_id": origin.chosen_provider_id,
+        "put_off": REASON if origin.not_before else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -134,6 +134,14 @@ def status(
     return State.QUEUED, None, None if debt.is_due and not debt.tries else debt.due_at
 
 
+def _reason(row: Notification, debt: Debt | None) -> str | None:
+    """The one stored; that of what is still owed holds until the moment it was put off to."""
+    if debt is None or row.status == State.HELD or row.reason is None:
+        return row.reason
+    until = row.scheduled_at
+    return row.reason if until and not debt.is_due and debt.due_at <= until else None
+
+
 def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict[str, Any]:
     calling = any(a.outcome == Attempt.Outcome.STARTED for a in attempts)
     shown, waits_for, next_attempt_at = status(
@@ -159,7 +167,7 @@ def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict
         "category": row.category,
         "priority": row.priority,
         "status": str(shown),
-        "reason": row.reason or waits_for,
+        "reason": _reason(row, debt) or waits_for,
         "metadata": row.metadata,
         "provider": provider,
         "latency_ms": row.sent_at and milliseconds(row.created_at, row.sent_at),
