@@ -1,4 +1,8 @@
-"""The statement that accepts: all rows of any number of notifications, or none."""
+"""The statement that accepts: all rows of any number of notifications, or none.
+
+It answers whether it wrote them, and which it refused. What it refuses is settled at the moment at
+which it is made, which nothing is that ends later.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +86,8 @@ WITH {record} {first} AS MATERIALIZED (
          traceparent
     FROM r WHERE suppressed IS NULL {in_order}
 )
-SELECT {is_fresh}
+SELECT {is_fresh},
+       (SELECT jsonb_object_agg(id, suppressed)::text FROM r WHERE suppressed IS NOT NULL)
 """
 
 _REQUEST = """, request AS (
