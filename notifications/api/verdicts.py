@@ -70,6 +70,8 @@ def _truly(owner: Owner, given: Answer) -> Answer:
 
     It is kept for a repetition before that is known, which therefore looks it up again.
     """
+    if not (given.replayed or given.refused):
+        return given
     entries = given.body.get("notifications") or given.body.get("data") or [given.body]
     told = {ids.parse("ntf", one["id"]): one for one in entries if "id" in one}
     ended = refused(owner.tenant_id, told) if given.replayed else given.refused
