@@ -16,6 +16,7 @@ from hiram.lib import ids, rfc3339
 from hiram.lib.text import cut
 from notifications.models import Attempt, Lane, Notification, OutboxMessage, RestoreFence
 from notifications.states import OWED, State
+from notifications.undisturbed import REASON
 
 _OWED = """
 SELECT o.id, o.due_at, o.due_at <= statement_timestamp(),
@@ -135,8 +136,8 @@ def status(
 
 
 def _reason(row: Notification, debt: Debt | None) -> str | None:
-    """The one stored; that of what is still owed holds until the moment it was put off to."""
-    if debt is None or row.status == State.HELD or row.reason is None:
+    """The one stored; that it is put off for its user holds until the moment it is put off to."""
+    if debt is None or row.reason != REASON:
         return row.reason
     until = row.scheduled_at
     return row.reason if until and not debt.is_due and debt.due_at <= until else None
