@@ -26,9 +26,10 @@ from delivery.route import Route, simulator
 from delivery.routing import NoWay, Routes, Way
 from delivery.work import Fate, Shadowed, Stuck, Work
 from hiram.lib import ids
+from notifications import undisturbed
 from notifications.links import with_unsubscribe
 from notifications.refusal import refused
-from tenants.policy import OnUnknown, policy
+from tenants.policy import OnUnknown, Policy, policy
 
 _REFUSED = refused(row="n", tenant="n.tenant_id", mode="n.mode", address="n.address", policy="p")
 _LOAD = f"""
@@ -41,7 +42,7 @@ SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.categ
                           'send_within_seconds', p.send_within_seconds)::text,
        (SELECT jsonb_agg(jsonb_build_array(a.outcome, a.provider_id, a.fence) ORDER BY a.number)
           FROM notifications_attempt a WHERE a.subject_id = n.id)::text,
-       n.chosen_provider_id, n.sender_scope
+       n.chosen_provider_id, n.sender_scope, {undisturbed.asked(row="n")}
   FROM notifications_notification n
   JOIN notifications_content c ON c.id = n.content_id
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
@@ -152,7 +153,7 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
     if row is None:
         return Stuck(claim, "content_gone", Fate.FAIL)
     mode, channel, recipient, generation, created_at, category, late, lifetime = row[:8]
-    refusal, is_required, *texts, chosen, scope = row[8:]
+    refusal, is_required, *texts = row[8:13]
     payload, decided, attempts = (json.loads(text or "[]") for text in texts)
     if refusal:
         return _suppressed(claim, refusal, attempts)
@@ -174,22 +175,11 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
         )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         return Stuck(claim, "unreadable", Fate.FAIL, detail=type(error).__name__)
-    past, asks_first = _past(attempts, claim.released_fence), False
-    if past.is_doubtful and rules.on_unknown is not OnUnknown.RETRY:
-        way = (
-            _asked(claim, mode, message, past, routes)
-            if rules.on_unknown is OnUnknown.VERIFY
-            else None
-        )
-        if way is None:
-            return Stuck(claim, "unknown", Fate.HOLD)
-        asks_first = True
-    else:
-        found = _way(claim, mode, message, past, routes, scoped=chosen)
-        if isinstance(found, NoWay):
-            return _stuck(claim, found)
-        way = found
-    way = way and replace(way, scope=scope)
+    past = _past(attempts, claim.released_fence)
+    found = _routed(claim, message, row, past, rules, routes)
+    if isinstance(found, Stuck):
+        return found
+    way = found and replace(found, scope=row[14])
     shadow = way is None or (mode != "live" and way.route.provider_id is not None)
     composed = with_sender(message, way.route.account) if way else message
     return Sending(
@@ -200,8 +190,31 @@ def _compose(claim: Claim, row: Any, routes: Routes) -> Work | Stuck:
         way=way,
         shadow=shadow,
         message=composed,
-        asks_first=asks_first,
+        asks_first=_asks_first(past, rules),
     )
+
+
+def _routed(
+    claim: Claim, message: Message, row: Any, past: Past, rules: Policy, routes: Routes
+) -> Way | Stuck | None:
+    """The way that it goes now, if it does."""
+    mode, chosen, wishes = row[0], row[13], row[15]
+    back = None
+    if _asks_first(past, rules):
+        if rules.on_unknown is OnUnknown.VERIFY:
+            back = _asked(claim, mode, message, past, routes)
+        if back is None:
+            return Stuck(claim, "unknown", Fate.HOLD)
+    # Before a way is chosen: that takes of what a provider may be given in a second.
+    if ready := undisturbed.until(wishes):
+        return Stuck(claim, undisturbed.REASON, Fate.DEFER, until=ready)
+    found = back or _way(claim, mode, message, past, routes, scoped=chosen)
+    return _stuck(claim, found) if isinstance(found, NoWay) else found
+
+
+def _asks_first(past: Past, rules: Policy) -> bool:
+    """Whether nothing is sent before the provider has said that it has not got it."""
+    return past.is_doubtful and rules.on_unknown is not OnUnknown.RETRY
 
 
 def _suppressed(claim: Claim, reason: str, attempts: list[tuple[str, str | None, int]]) -> Stuck:

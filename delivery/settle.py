@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from django.db import connection, transaction
 
 from delivery.claim import Claim
 from delivery.route import pause
-from delivery.statements import END, HEARD, HOLD, LOCKS, PARK, RETRY, SENT
+from delivery.statements import DEFER, END, HEARD, HOLD, LOCKS, PARK, RETRY, SENT
 from delivery.verdict import EMPTY, Result, pauses, verdict
 from delivery.work import Fate, Stuck
 from hiram.lib import ids
@@ -31,7 +32,8 @@ from notifications.states import State
 class Ending:
     """A claimed row that ends, or waits, without a call.
 
-    Without a `status` its lane waits, or it alone (`alone`), for `seconds` at least.
+    Without a `status` its lane waits, or it alone (`alone`), for `seconds` at least; with one that
+    is scheduled it is put off `until` then.
     """
 
     claim: Claim
@@ -40,6 +42,7 @@ class Ending:
     detail: str = ""
     seconds: float = 0
     alone: bool = False
+    until: datetime | None = None
 
 
 def settle(results: Sequence[Result]) -> None:
@@ -96,14 +99,16 @@ def end(endings: Sequence[Ending]) -> None:
     waiting = [_ending(e) for e in endings if e.status is None and e.alone]
     parked = [_ending(e) for e in endings if e.status is None and not e.alone]
     held = [_ending(e) for e in endings if e.status is State.HELD]
-    ended = [_ending(e) for e in endings if e.status not in (None, State.HELD)]
-    turns = _turns(e.claim for e in endings if e.status not in (None, State.HELD))
+    deferred = [_ending(e) for e in endings if e.status is State.SCHEDULED]
+    ended = [_ending(e) for e in endings if e.status not in _OWED]
+    turns = _turns(e.claim for e in endings if e.status not in _OWED)
     with _transaction():
-        _lock("outboxmessage", [*waiting, *parked, *held, *ended])
+        _lock("outboxmessage", [*waiting, *parked, *held, *deferred, *ended])
         ordering.lock(turns)
         _run(RETRY, waiting)
         _run(PARK, parked)
         _run(HOLD, held)
+        _run(DEFER, deferred)
         _run(END, ended)
         ordering.wake(turns)
 
@@ -113,8 +118,12 @@ def _turns(ended: Iterable[Claim]) -> set[tuple[UUID, str]]:
     return {(claim.tenant_id, claim.ordering_key) for claim in ended if claim.ordering_key}
 
 
+_OWED = (None, State.HELD, State.SCHEDULED)
+"""What an ending may be after which it is owed as before."""
+
 _FATES = {
     Fate.HOLD: State.HELD,
+    Fate.DEFER: State.SCHEDULED,
     Fate.FAIL: State.FAILED,
     Fate.EXPIRE: State.EXPIRED,
     Fate.SUPPRESS: State.SUPPRESSED,
@@ -124,9 +133,11 @@ _FATES = {
 def stuck(found: Iterable[Stuck]) -> list[Ending]:
     """What becomes of rows that cannot go."""
     return [
-        Ending(s.claim, _FATES.get(s.fate), s.reason, s.detail, s.seconds, s.fate is Fate.WAIT)
+        Ending(
+            s.claim, _FATES.get(s.fate), s.reason, s.detail, s.seconds, s.fate is Fate.WAIT, s.until
+        )
         for s in found
-    ]
+    ]  # fmt: skip
 
 
 def expired(claims: Iterable[Claim]) -> list[Ending]:
@@ -147,6 +158,7 @@ def _ending(e: Ending) -> dict[str, Any]:
         "status": e.status,
         "reason": e.reason,
         "error": e.detail or None,
+        "until": e.until,
     }
 
 

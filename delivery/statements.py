@@ -6,6 +6,7 @@ Their parameter is a JSON array of the rows that `verdict` makes.
 from __future__ import annotations
 
 from notifications.states import State, before
+from notifications.undisturbed import REASON
 
 LOCKS = {
     table: f"SELECT FROM notifications_{table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
@@ -19,7 +20,7 @@ WITH x AS MATERIALIZED (
     provider_name text, driver text, outcome text, fault text, code text, enhanced_code text,
     error text, response text, provider_message_id text, payload_sha256 text, copies jsonb,
     wait float,
-    counts smallint, status text, reason text)
+    counts smallint, status text, reason text, until timestamptz)
 )"""
 
 _ATTEMPT = """
@@ -132,6 +133,32 @@ INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, dat
 SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.' || n.status,
        jsonb_build_object('reason', x.reason)
   FROM notification n JOIN x USING (id)
+"""
+
+# Time in which the user is left alone is not counted where the notification's own is so many
+# seconds; where it ends at a moment that was asked for, that stays, even if it is before `until`.
+# What an erasure has ended stays ended.
+DEFER = f"""{_ROWS}, mine AS MATERIALIZED (
+  SELECT o.id, x.until, x.event_ids[2] AS event_id,
+         o.expires_at + CASE WHEN n.expiry_moves AND o.expires_at > clock_timestamp()
+                             THEN greatest(x.until - clock_timestamp(), interval '0')
+                             ELSE interval '0' END AS ends_at
+    FROM x JOIN notifications_outboxmessage o ON o.id = x.id AND o.fence = x.fence
+    JOIN notifications_notification n ON n.id = o.id
+), owed AS (
+  UPDATE notifications_outboxmessage o
+     SET due_at = least(m.until, m.ends_at), expires_at = m.ends_at, leased_by = NULL, claims = 0
+    FROM mine m WHERE o.id = m.id
+), notification AS (
+  UPDATE notifications_notification n
+     SET status = 'scheduled', reason = '{REASON}', scheduled_at = m.until, expires_at = m.ends_at
+    FROM mine m WHERE n.id = m.id AND n.status IN ('accepted', 'scheduled')
+  RETURNING n.id, n.tenant_id, n.mode
+)
+INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
+SELECT m.event_id, n.tenant_id, n.id, n.mode, 'notification.scheduled',
+       jsonb_build_object('reason', '{REASON}', 'until', m.until)
+  FROM notification n JOIN mine m USING (id)
 """
 
 PARK = f"""{_ROWS}, lane AS (

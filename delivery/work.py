@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -90,11 +91,12 @@ class Work:
 
 
 class Fate(StrEnum):
-    """What becomes of a claimed row that cannot go now: its lane or it alone waits, it is held
-    until somebody decides, or it ends."""
+    """What becomes of a claimed row that cannot go now: its lane or it alone waits, it is put off
+    for its user, it is held until somebody decides, or it ends."""
 
     PARK = "park"
     WAIT = "wait"
+    DEFER = "defer"
     HOLD = "hold"
     FAIL = "fail"
     EXPIRE = "expire"
@@ -103,10 +105,12 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """A claimed row that cannot go; `seconds` is for how long at least, where that is known."""
+    """A claimed row that cannot go; `seconds` is for how long at least, or `until` till when, where
+    that is known."""
 
     claim: Claim
     reason: str
     fate: Fate
     seconds: float = 0
     detail: str = ""
+    until: datetime | None = None

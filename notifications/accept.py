@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from django.conf import settings
@@ -35,10 +35,15 @@ from notifications.shelves import channels
 from notifications.statement import statement
 from notifications.states import State
 from notifications.suppression import digest
+from notifications.undisturbed import REASON
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 _encode = json.JSONEncoder(default=str).encode
+
+
+Written: TypeAlias = tuple[bool, dict[UUID, str]]
+"""Whether they were, and why not all of them go out, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def accept(
 
     `origins` are as many as the requests, or none. `respond` makes status and body from the new ids, before they are written: the answer is part
     of the idempotency record. With a known `key` nothing is written and the first answer returned.
+    Which of them must not go out is known when they are written: that is in the answer's `refused`.
 
     Raises:
         SendersRefused: nothing was written.
@@ -129,13 +135,15 @@ def accept(
         deduped=any("dedupe" in row for row in rows),
     )
     if key is None:
-        _write(writing, values, turns)
-    elif not _write_keyed(writing, values | _record(key, status, body), turns):
-        return recall(owner.tenant_id, owner.mode, key)
+        _, ended = _write(writing, values, turns)
+    else:
+        is_fresh, ended = _write_keyed(writing, values | _record(key, status, body), turns)
+        if not is_fresh:
+            return recall(owner.tenant_id, owner.mode, key)
     if not all(row["scheduled_at"] for row in rows):
         doorbell.ring()
     _count(owner, requests)
-    return Answer(status, body)
+    return Answer(status, body, refused=ended)
 
 
 def _count(owner: Owner, requests: Sequence[Request]) -> None:
@@ -164,8 +172,8 @@ def send_own(
     return accept(owner, [request], lambda made: (202, [str(row_id) for row_id in made]), key=key)
 
 
-def _write(writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, str]]) -> bool:
-    """Whether it was written; not when the key is known."""
+def _write(writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, str]]) -> Written:
+    """Write them; not when the key is known."""
     if turns:
         with transaction.atomic(durable=True):
             # What comes next sees who was before it in its turn.
@@ -177,16 +185,16 @@ def _write(writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, s
     return _execute(writing, values)
 
 
-def _execute(writing: str, values: dict[str, Any]) -> bool:
+def _execute(writing: str, values: dict[str, Any]) -> Written:
     with connection.cursor() as cursor:
         cursor.execute(writing, values)
-        (is_fresh,) = cursor.fetchone()
-    return bool(is_fresh)
+        is_fresh, refused = cursor.fetchone()
+    return is_fresh, {UUID(key): reason for key, reason in json.loads(refused or "{}").items()}
 
 
 def _write_keyed(
     writing: str, values: dict[str, Any], turns: Collection[tuple[UUID, str]]
-) -> bool:
+) -> Written:
     try:
         return _write(writing, values, turns)
     except OperationalError as error:
@@ -253,6 +261,7 @@ def _named(request: Request, origin: Origin) -> dict[str, Any]:
         "request_id": origin.request_id,
         "sender_scope": origin.sender_scope,
         "chosen_provider_id": origin.chosen_provider_id,
+        "put_off": REASON if origin.not_before else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

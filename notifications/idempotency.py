@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -42,11 +43,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller is told, and whether it was told before."""
+    """What the caller is told, and whether it was told before.
+
+    `refused` are those of its notifications that ended as they were accepted, with the reason: what
+    the statement that writes them decides, and the body does not know.
+    """
 
     status: int
     body: Any
     replayed: bool = False
+    refused: Mapping[UUID, str] = field(default_factory=dict)
 
 
 def key(text: str, *, method: str, path: str, body: Any) -> Key:
@@ -93,3 +99,15 @@ def remembered(tenant_id: UUID, mode: str, known: Key) -> Answer | None:
     if bytes(fingerprint) != known.fingerprint:
         raise KeyReused
     return Answer(status, json.loads(body), replayed=True)
+
+
+def refused(tenant_id: UUID, made: Collection[UUID]) -> dict[UUID, str]:
+    """Those of these that ended as they were accepted, with the reason, whatever came later."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, reason FROM notifications_notification"
+            " WHERE tenant_id = %s AND id = ANY(%s)"
+            " AND status = 'suppressed' AND settled_at = created_at",
+            [tenant_id, list(made)],
+        )
+        return dict(cursor.fetchall())

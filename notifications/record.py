@@ -16,6 +16,7 @@ from hiram.lib import ids, rfc3339
 from hiram.lib.text import cut
 from notifications.models import Attempt, Lane, Notification, OutboxMessage, RestoreFence
 from notifications.states import OWED, State
+from notifications.undisturbed import REASON
 
 _OWED = """
 SELECT o.id, o.due_at, o.due_at <= statement_timestamp(),
@@ -134,6 +135,14 @@ def status(
     return State.QUEUED, None, None if debt.is_due and not debt.tries else debt.due_at
 
 
+def _reason(row: Notification, debt: Debt | None) -> str | None:
+    """The one stored; that it is put off for its user holds until the moment it is put off to."""
+    if debt is None or row.reason != REASON:
+        return row.reason
+    until = row.scheduled_at
+    return row.reason if until and not debt.is_due and debt.due_at <= until else None
+
+
 def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict[str, Any]:
     calling = any(a.outcome == Attempt.Outcome.STARTED for a in attempts)
     shown, waits_for, next_attempt_at = status(
@@ -159,7 +168,7 @@ def _show(row: Notification, debt: Debt | None, attempts: list[Attempt]) -> dict
         "category": row.category,
         "priority": row.priority,
         "status": str(shown),
-        "reason": row.reason or waits_for,
+        "reason": _reason(row, debt) or waits_for,
         "metadata": row.metadata,
         "provider": provider,
         "latency_ms": row.sent_at and milliseconds(row.created_at, row.sent_at),

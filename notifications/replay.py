@@ -43,6 +43,7 @@ WITH x AS MATERIALIZED (
 ), notification AS (
   UPDATE notifications_notification n
      SET status = 'accepted', reason = NULL, settled_at = NULL, generation = n.generation + 1,
+         expiry_moves = true,
          expires_at = statement_timestamp() + make_interval(secs => %(ttl)s::float + x.place * %(pause)s::float)
     FROM x WHERE n.id = x.id
   RETURNING n.id, n.tenant_id, n.mode, n.expires_at

@@ -1,4 +1,8 @@
-"""The statement that accepts: all rows of any number of notifications, or none."""
+"""The statement that accepts: all rows of any number of notifications, or none.
+
+It answers whether it wrote them, and which it refused. What it refuses is settled at the moment at
+which it is made, which nothing is that ends later.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +42,7 @@ WITH {record} {first} AS MATERIALIZED (
     status text, scheduled_at timestamptz, expires_at timestamptz, ttl integer,
     second_event_id uuid, cancel_key text, ordering_key text, address text, user_id text,
     org_id text, template text, template_version_id uuid, template_version integer, locale text, request_id uuid,
-    sender_scope text, chosen_provider_id uuid, dedupe text, dedupe_seconds integer)
+    sender_scope text, chosen_provider_id uuid, put_off text, dedupe text, dedupe_seconds integer)
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = %(tenant)s AND p.category = r.category,
   LATERAL (SELECT greatest(r.scheduled_at, statement_timestamp()) AS due_at) d,
   LATERAL (SELECT coalesce(r.expires_at, due_at + make_interval(
@@ -55,13 +59,14 @@ WITH {record} {first} AS MATERIALIZED (
   INSERT INTO notifications_notification
          (id, content_id, tenant_id, mode, channel, recipient, address, subject, category,
           priority, status, reason, settled_at, metadata, traceparent, generation, cancel_key,
-          scheduled_at, expires_at, user_id, org_id, template, template_version_id,
+          scheduled_at, expires_at, expiry_moves, user_id, org_id, template, template_version_id,
           template_version, locale,
           request_id, sender_scope, chosen_provider_id)
   SELECT id, id, %(tenant)s, %(mode)s, channel, recipient, decode(address, 'hex'), subject,
          category, priority, CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
-         suppressed, CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata,
-         traceparent, 0, cancel_key, scheduled_at, ends_at, user_id, org_id, template,
+         coalesce(suppressed, put_off),
+         CASE WHEN suppressed IS NOT NULL THEN statement_timestamp() END, metadata,
+         traceparent, 0, cancel_key, scheduled_at, ends_at, expires_at IS NULL, user_id, org_id, template,
          template_version_id, template_version, locale, request_id, sender_scope, chosen_provider_id
     FROM r
 ), event AS (
@@ -70,7 +75,9 @@ WITH {record} {first} AS MATERIALIZED (
    UNION ALL
   SELECT second_event_id, %(tenant)s, id, %(mode)s,
          'notification.' || CASE WHEN suppressed IS NULL THEN status ELSE 'suppressed' END,
-         jsonb_strip_nulls(jsonb_build_object('reason', suppressed))
+         jsonb_strip_nulls(jsonb_build_object(
+           'reason', coalesce(suppressed, put_off),
+           'until', CASE WHEN suppressed IS NULL AND put_off IS NOT NULL THEN due_at END))
     FROM r WHERE status = 'scheduled' OR suppressed IS NOT NULL
 ), outbox AS (
   INSERT INTO notifications_outboxmessage
@@ -79,7 +86,8 @@ WITH {record} {first} AS MATERIALIZED (
          traceparent
     FROM r WHERE suppressed IS NULL {in_order}
 )
-SELECT {is_fresh}
+SELECT {is_fresh},
+       (SELECT jsonb_object_agg(id, suppressed)::text FROM r WHERE suppressed IS NOT NULL)
 """
 
 _REQUEST = """, request AS (

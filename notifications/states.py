@@ -39,7 +39,7 @@ MOVES: dict[State, tuple[State, ...]] = {
     ),
     S.SCHEDULED: (S.QUEUED, S.SUPPRESSED, S.CANCELED, S.EXPIRED),
     S.QUEUED: (
-        S.SENDING, S.ACCEPTED, S.SUPPRESSED, S.CANCELED, S.EXPIRED, S.FAILED, S.SENT,
+        S.SENDING, S.ACCEPTED, S.SCHEDULED, S.SUPPRESSED, S.CANCELED, S.EXPIRED, S.FAILED, S.SENT,
     ),
     S.SENDING: (S.SENT, S.QUEUED, S.HELD, S.FAILED, S.DELIVERED, S.BOUNCED, S.COMPLAINED),
     S.SENT: (S.DELIVERED, S.BOUNCED, S.COMPLAINED),
@@ -57,7 +57,7 @@ MOVES: dict[State, tuple[State, ...]] = {
 
 MEANING: dict[State, str] = {
     S.ACCEPTED: "Committed. With a `reason`: nothing can be done yet, and it is kept.",
-    S.SCHEDULED: "To be sent at `scheduled_at`.",
+    S.SCHEDULED: "To be sent at `scheduled_at`; with the reason `quiet_hours`, put off for its user.",
     S.QUEUED: "Due, or waiting for its retry at `next_attempt_at`.",
     S.SENDING: "A provider is being called.",
     S.SENT: "The provider took it.",

@@ -30,6 +30,7 @@ from notifications.channel import (
     UserId,
 )
 from notifications.shelves import channels
+from notifications.states import State
 
 RECIPIENTS = 1_000
 
@@ -159,8 +160,13 @@ class Told(BaseModel):
     user_id: str | None
     channel: ChannelName
     recipient: str
-    status: str
-    reason: str | None
+    status: State = Field(
+        description="In 202 as it was accepted: `accepted`, `scheduled` or `suppressed`."
+    )
+    reason: str | None = Field(
+        description="Why it is `suppressed` (`duplicate`, `preference`, `block`, ...), or `scheduled`"
+        " for its user's `quiet_hours`."
+    )
 
 
 class NotTold(BaseModel):

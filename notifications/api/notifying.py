@@ -23,6 +23,7 @@ from notifications.notify import Aim, Recipient, aims, first_reachable, judged
 from notifications.senders import SendersRefused
 from notifications.shelves import channels
 from notifications.subscribers import User, users
+from notifications.undisturbed import REASON
 
 _OF_ONE = ("", "user_id", "data", "locale", "org_id")
 """Where a finding concerns one recipient alone."""
@@ -44,7 +45,7 @@ def notify(owner: Owner, asked: Notify, known: Key | None) -> Answer:
     Raises:
         Problem: 409; 422 where none can be, or what all of them share does not fit.
     """
-    found = plan(owner, asked)
+    found = plan(owner, asked, asks=asked.strategy == "first_reachable")
     if not found.good:
         errors = [error for _, own in found.bad for error in own]
         if given := told_before(owner, known, errors):
@@ -77,15 +78,15 @@ def _of_call(call: Call, asked: Notify, one: Checked) -> Checked:
     return replace(one, origin=replace(one.origin, request_id=call.id, once=once))
 
 
-def plan(owner: Owner, asked: Notify) -> Plan:
-    """What would become of each recipient on each channel.
+def plan(owner: Owner, asked: Notify, *, asks: bool = True) -> Plan:
+    """What would become of each recipient on each channel; where it `asks`, also by the refusals.
 
     Raises:
         Problem: 422 where what all of them share does not fit.
     """
     named = {one.user_id for one in asked.to if one.user_id is not None}
     known = users(owner.tenant_id, owner.mode, named) if named else {}
-    aimed = _aimed(owner, asked, known)
+    aimed = _aimed(owner, asked, known, asks=asks)
     bodies = [_body(asked, aim) for aim in aimed]
     reached = [place for place, aim in enumerate(aimed) if aim.address]
     filled = dict(zip(reached, fill(owner, [bodies[p] for p in reached], known), strict=True))
@@ -100,7 +101,7 @@ def plan(owner: Owner, asked: Notify) -> Plan:
     return found
 
 
-def _aimed(owner: Owner, asked: Notify, known: Mapping[str, User]) -> list[Aim]:
+def _aimed(owner: Owner, asked: Notify, known: Mapping[str, User], *, asks: bool) -> list[Aim]:
     texts = asked.texts()
     if asked.template is None:
         categories: dict[str, str] = dict.fromkeys(texts, asked.category or "transactional")
@@ -114,7 +115,8 @@ def _aimed(owner: Owner, asked: Notify, known: Mapping[str, User]) -> list[Aim]:
     possible = [name for name in channels if name in categories] or [*channels]
     recipients = [Recipient(one.user_id, _addresses(one)) for one in asked.to]
     found = aims(recipients, known, wanted=asked.channels, possible=possible)
-    found = judged(owner, found, recipients, categories=categories, template=asked.template)
+    if asks:
+        found = judged(owner, found, recipients, categories=categories, template=asked.template)
     return first_reachable(found) if asked.strategy == "first_reachable" else found
 
 
@@ -167,15 +169,15 @@ def _placed(asked: Notify, aim: Aim, error: FieldError) -> FieldError:
 
 
 def _told(made: UUID, aim: Aim, one: Checked) -> dict[str, Any]:
-    status = "suppressed" if aim.refusal else str(first_state(one.request, one.origin))
+    """As it is if it may go out: what refuses it is the statement that accepts."""
     return {
         "id": ids.show("ntf", made),
         "index": aim.index,
         "user_id": one.request.user_id,
         "channel": one.request.channel,
         "recipient": one.request.address,
-        "status": status,
-        "reason": aim.refusal,
+        "status": str(first_state(one.request, one.origin)),
+        "reason": REASON if one.origin.not_before else None,
     }
 
 

@@ -25,11 +25,22 @@ NotificationId = Annotated[
 ]
 
 
+FirstStatus = Literal["accepted", "scheduled", "suppressed"]
+FirstReason = Annotated[
+    str | None,
+    Field(
+        description="There where it is suppressed (`duplicate`, `preference`, `block`, ...), or"
+        " scheduled because of the user's `quiet_hours`."
+    ),
+]
+
+
 class Accepted(BaseModel):
-    """The notification is committed to the database: it is owed from here on."""
+    """The notification is committed to the database: it is owed from here on, if it may go out."""
 
     id: NotificationId
-    status: Literal["accepted", "scheduled"]
+    status: FirstStatus
+    reason: FirstReason = None
 
 
 class CopyRecord(BaseModel):
@@ -230,7 +241,8 @@ class AcceptedItem(BaseModel):
 
     index: int
     id: NotificationId
-    status: Literal["accepted", "scheduled"]
+    status: FirstStatus
+    reason: FirstReason = None
 
 
 class RejectedItem(BaseModel):

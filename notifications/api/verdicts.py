@@ -22,9 +22,12 @@ from notifications.idempotency import (
     Key,
     KeyReused,
     key,
+    refused,
     remembered,
 )
 from notifications.senders import SendersRefused
+from notifications.states import State
+from notifications.undisturbed import REASON
 
 
 def accepted(
@@ -36,14 +39,14 @@ def accepted(
     batch: bool,
     call: Call | None = None,
 ) -> Answer:
-    """Accept, with the verb's refusals as problems.
+    """Accept, with the verb's refusals as problems; each in the answer as what it was accepted as.
 
     Raises:
         Problem: 409, 422.
         SendersRefused: in a batch, whose items are pointed at elsewhere.
     """
     try:
-        return accept(
+        given = accept(
             owner,
             [one.request for one in items],
             respond,
@@ -59,6 +62,22 @@ def accepted(
         if batch:
             raise
         raise Problem("invalid", errors=[sender_error(refusal, 0)]) from refusal
+    return _truly(owner, given)
+
+
+def _truly(owner: Owner, given: Answer) -> Answer:
+    """The answer with those of its notifications that must not go out as `suppressed`.
+
+    It is kept for a repetition before that is known, which therefore looks it up again.
+    """
+    if not (given.replayed or given.refused):
+        return given
+    entries = given.body.get("notifications") or given.body.get("data") or [given.body]
+    told = {ids.parse("ntf", one["id"]): one for one in entries if "id" in one}
+    ended = refused(owner.tenant_id, told) if given.replayed else given.refused
+    for made, reason in ended.items():
+        told[made] |= {"status": str(State.SUPPRESSED), "reason": reason}
+    return given
 
 
 def accept_one(owner: Owner, body: Any, known: Key | None) -> Answer:
@@ -85,9 +104,10 @@ def told_before(owner: Owner, known: Key | None, errors: Iterable[FieldError]) -
     if known is None or all(error.code != IN_THE_PAST for error in errors):
         return None
     try:
-        return remembered(owner.tenant_id, owner.mode, known)
+        given = remembered(owner.tenant_id, owner.mode, known)
     except KeyReused as error:
         raise Problem("idempotency-key-reused") from error
+    return given and _truly(owner, given)
 
 
 def accept_batch(
@@ -116,12 +136,12 @@ def accept_batch(
         return accepted(owner, list(good.values()), respond, known, batch=True)
     except SendersRefused as refusal:
         places = list(good)
-        refused = {
+        forged = {
             places[place]: [sender_error(refusal, place, "notifications", places[place])]
             for place in refusal.senders
         }
-    rest = {index: item for index, item in good.items() if index not in refused}
-    return accept_batch(owner, rest, bad | refused, known, atomic=atomic)
+    rest = {index: item for index, item in good.items() if index not in forged}
+    return accept_batch(owner, rest, bad | forged, known, atomic=atomic)
 
 
 def _none_stored(bad: dict[int, list[FieldError]]) -> Problem:
@@ -141,8 +161,9 @@ def sender_error(refusal: SendersRefused, place: int, *under: str | int) -> Fiel
 
 
 def accepted_body(made: UUID, one: Checked) -> dict[str, str]:
-    """The answer for one."""
-    return {"id": ids.show("ntf", made), "status": str(first_state(one.request, one.origin))}
+    """The answer for one, if it may go out."""
+    body = {"id": ids.show("ntf", made), "status": str(first_state(one.request, one.origin))}
+    return body | ({"reason": REASON} if one.origin.not_before else {})
 
 
 def batch_body(

@@ -37,7 +37,8 @@ class Notification(HotTenantRow):
 
     Made for partitions: nothing is unique but the id, and nothing has a foreign key into it.
     `address` is the recipient's digest, as suppressions have it. `chosen_provider_id` is the
-    provider that `sender_scope` names for it.
+    provider that `sender_scope` names for it. `expiry_moves` where `expires_at` is so many seconds
+    from when it may go: of these, what it waits for its user later on is not one.
     """
 
     request_id = models.UUIDField(null=True)
@@ -70,6 +71,7 @@ class Notification(HotTenantRow):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     scheduled_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField()
+    expiry_moves = models.BooleanField(db_default=False)
     sent_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from notifications.models import Content, Notification, OutboxMessage, Preference
+from notifications.models import Content, Event, Notification, OutboxMessage, Preference
 from tenants.models import SenderConfig, Tenant
 from tests.factories import ProviderFactory, TenantFactory, email
 from tests.notifications.calls import Api, Said, api
@@ -231,6 +231,19 @@ class TestQuietHours:
         row = Notification.objects.get()
         assert row.scheduled_at == OutboxMessage.objects.get().due_at == end
         assert row.expires_at - end == timedelta(days=3)
+        assert live.one(said.body["id"])["reason"] == "quiet_hours"
+        event = Event.objects.get(type="notification.scheduled")
+        assert event.data["reason"] == "quiet_hours"
+        assert datetime.fromisoformat(event.data["until"]) == end
+
+    def test_a_moment_of_expiry_stays(self, live: Api, tenant: Tenant) -> None:
+        put(live, body=ANA | {"timezone": "UTC"})
+        end = self.wish(tenant)
+        moment = end - timedelta(minutes=30)
+        said = live.post(email(user_id="u1", expires_at=moment.isoformat()))
+        assert said.body["status"] == "scheduled"
+        row = Notification.objects.get()
+        assert (row.scheduled_at, row.expires_at) == (end, moment)
 
     @pytest.mark.parametrize(
         ("fields", "status"),
