@@ -6,6 +6,7 @@ which it is made, which nothing is that ends later.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from notifications.refusal import refused
@@ -18,6 +19,8 @@ REFUSED = refused(
     policy="p",
 )
 """Why a row must not go out, in accept's statement and in what asks the same before."""
+
+_SPACE = re.compile(r" ?([(),]) ?")
 
 _RECORD = """
 fresh AS (
@@ -141,4 +144,4 @@ def statement(*, keyed: bool, ordered: bool, of_request: bool, deduped: bool) ->
         in_order="ORDER BY id" if ordered else "",
     )
     # psycopg takes a statement apart at each use, unless it is short enough to be remembered.
-    return " ".join(text.split())
+    return _SPACE.sub(r"\1", " ".join(text.split()))

@@ -39,7 +39,7 @@ DROP FUNCTION notifications_template_changed();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("notifications", "0014_erasure"),
+        ("notifications", "0015_expiry_moves"),
         ("tenants", "0006_templates_changed_at"),
     ]
 
