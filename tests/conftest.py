@@ -20,11 +20,13 @@ django.setup()  # before the folders' own conftest.py import models
 
 from hiram.telemetry import context  # noqa: E402
 from tests.emptying import empty  # noqa: E402
+from tests.middleware import share_middleware  # noqa: E402
 from tests.unnoted import unnoted  # noqa: E402  (imports models)
 
 __all__ = ["unnoted"]
 
 TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
+share_middleware()
 
 
 LONG = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -247,12 +248,33 @@ def make_user(address: str, **fields: Any) -> User:
     return user
 
 
-@dataclass
-class People:
-    """Clients by kind of person."""
+class Clients(Mapping[str, Client]):
+    """By kind of person; logged in when first used, which takes longer than most tests."""
 
-    users: dict[str, User] = field(default_factory=dict)
-    clients: dict[str, Client] = field(default_factory=dict)
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self._users = users
+        self._made = {"anonymous": Client()}
+
+    def __getitem__(self, who: str) -> Client:
+        if who not in self._made:
+            client = Client()
+            client.force_login(self._users[who])
+            self._made[who] = client
+        return self._made[who]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("anonymous", *self._users))
+
+    def __len__(self) -> int:
+        return 1 + len(self._users)
+
+
+class People:
+    """Users and their clients, by kind of person."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.clients = Clients(self.users)
 
     def __getitem__(self, who: str) -> Client:
         return self.clients[who]
@@ -271,14 +293,12 @@ def theirs(db: None) -> World:
 @pytest.fixture
 def people(ours: World) -> People:
     """Anonymous, without a tenant, of each role in our tenant, and an operator."""
-    found = People(clients={"anonymous": Client()})
+    found = People()
     for who in ("outsider", *Role.values, "operator"):
         user = make_user(f"{who}@people.example", is_operator=who == "operator")
         if who in Role.values:
             Member.objects.create(tenant=ours.tenant, user=user, role=who)
-        client = Client()
-        client.force_login(user)
-        found.users[who], found.clients[who] = user, client
+        found.users[who] = user
     return found
 
 
