@@ -126,9 +126,11 @@ def test_every_reason_has_words() -> None:
 
 
 def test_the_list_asks_the_same_however_many_there_are(people: People, ours: World) -> None:
+    developer = people["developer"]
+
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            _page(people["developer"], LETTERS)
+            _page(developer, LETTERS)
         return len(captured)
 
     dead(ours.notification)

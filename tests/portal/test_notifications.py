@@ -146,9 +146,11 @@ def test_odd_pages(page: str, people: People) -> None:
 def test_the_list_counts_nothing_and_asks_the_same_however_many_there_are(
     who: str, people: People, ours: World
 ) -> None:
+    client = people[who]
+
     def queries() -> list[str]:
         with CaptureQueriesContext(connection) as captured:
-            assert people[who].get(LIST).status_code == 200
+            assert client.get(LIST).status_code == 200
         return [query["sql"] for query in captured.captured_queries]
 
     few = queries()

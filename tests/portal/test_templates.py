@@ -63,11 +63,11 @@ def test_the_list_shows_what_is_known(people: People, ours: World) -> None:
 
 
 def test_the_list_asks_as_much_for_many(people: People, ours: World) -> None:
+    viewer = people["viewer"]
+
     def asked() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert people["viewer"].get(LIST).status_code == 200
+        with CaptureQueriesContext(connection) as queries:
+            assert viewer.get(LIST).status_code == 200
         return len(queries)
 
     make_template(ours.tenant)

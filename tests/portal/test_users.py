@@ -57,9 +57,11 @@ def test_one_is_found_by_id_and_by_address(people: People, ours: World, theirs: 
 
 
 def test_the_list_asks_as_much_for_many(people: People, ours: World) -> None:
+    viewer = people["viewer"]
+
     def asked() -> int:
         with CaptureQueriesContext(connection) as queries:
-            assert people["viewer"].get(LIST).status_code == 200
+            assert viewer.get(LIST).status_code == 200
         return len(queries)
 
     made(ours.tenant)
