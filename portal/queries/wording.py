@@ -59,6 +59,9 @@ REASONS = {
     "preference": "The user does not want this on this channel.",
     "consent": "It is marketing, and the user has not agreed to it.",
     "block": "The tenant, or this channel, was blocked.",
+    "duplicate": "The same was accepted before, within the time in which it is sent once.",
+    "erased": "The user was erased.",
+    "quiet_hours": "The user is not to be disturbed now. It goes out when that time is over.",
 }
 
 DEAD = (
