@@ -23,6 +23,7 @@ WITH x AS MATERIALIZED (
     counts smallint, status text, reason text, until timestamptz)
 )"""
 
+# One moment for all that one fact changes: a call does not end after its message is sent.
 _ATTEMPT = """
 attempt AS (
   UPDATE notifications_attempt a
@@ -31,7 +32,7 @@ attempt AS (
          response = x.response,
          provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256,
          finished_at = CASE WHEN a.outcome = 'unknown' THEN a.finished_at
-                            ELSE clock_timestamp() END
+                            ELSE statement_timestamp() END
     FROM x WHERE a.id = x.attempt_id AND a.outcome IN ({from_outcomes})
   RETURNING a.subject_id, a.tenant_id, a.id, a.number, a.outcome
 ), attempted AS (
@@ -57,15 +58,15 @@ evidence AS (
   DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id
 ), notification AS (
   UPDATE notifications_notification n
-     SET status = 'sent', reason = NULL, sent_at = clock_timestamp(),
-         settled_at = coalesce(n.settled_at, clock_timestamp()), provider_id = x.provider_id,
+     SET status = 'sent', reason = NULL, sent_at = statement_timestamp(),
+         settled_at = coalesce(n.settled_at, statement_timestamp()), provider_id = x.provider_id,
          provider_name = x.provider_name, driver = x.driver,
          provider_message_id = x.provider_message_id
     FROM x WHERE n.id = x.id AND n.status IN ({", ".join(f"'{s}'" for s in before(State.SENT))})
   RETURNING n.id, n.tenant_id, n.mode
 ), webhook AS (
   UPDATE notifications_webhookdelivery w
-     SET status = 'sent', reason = NULL, settled_at = coalesce(w.settled_at, clock_timestamp())
+     SET status = 'sent', reason = NULL, settled_at = coalesce(w.settled_at, statement_timestamp())
     FROM x WHERE w.id = x.id AND w.status <> 'sent'
   RETURNING w.id, w.tenant_id
 ), revived AS (

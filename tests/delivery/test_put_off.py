@@ -22,7 +22,7 @@ from delivery.compose import compose
 from delivery.deliver import prepare
 from delivery.settle import end, stuck
 from delivery.work import Fate, Stuck
-from notifications.models import Notification, OutboxMessage, Preference
+from notifications.models import Notification, OutboxMessage, Preference, Subscriber
 from notifications.quiet import leaves_a_moment
 from notifications.replay import replay
 from notifications.undisturbed import asked, until
@@ -207,7 +207,11 @@ def test_it_costs_no_query(tenant, provider, count):
 
 def test_the_wishes_are_read_by_their_indexes(tenant):
     [one] = to_user(tenant)
+    known = {"tenant": tenant, "mode": "live"}
+    Subscriber.objects.bulk_create(Subscriber(**known, user_id=f"n{n}") for n in range(1_000))
+    Preference.objects.bulk_create(Preference(**known, user_id=f"n{n}") for n in range(1_000))
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE notifications_subscriber, notifications_preference")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + composing._LOAD, [[one.pk]])
         plan = "\n".join(line for (line,) in cursor.fetchall())
