@@ -8,15 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TextIO
 
-from liquid import BoundTemplate, Environment, FalsyStrictUndefined, Undefined
+from liquid import (
+    BoundTemplate,
+    Environment,
+    FalsyStrictUndefined,
+    RenderContext,
+    TokenStream,
+    Undefined,
+    escape,
+)
 from liquid import builtin as standard
-from liquid.builtin.expressions import logical
+from liquid.builtin import output
+from liquid.builtin.expressions import FilteredExpression, Path, logical
 from liquid.builtin.expressions.primitive import Blank, Empty, Nil
 from liquid.builtin.filters import array
 from liquid.exceptions import ResourceLimitError, TemplateNotFoundError
+from liquid.expression import Expression
 from liquid.loader import BaseLoader, TemplateSource
+from liquid.token import Token
 
 from notifications.renderer.wire import OUTPUT_OCTETS
 
@@ -84,6 +95,39 @@ class Partials(BaseLoader):
         return TemplateSource(self._sources[template_name], template_name, None)
 
 
+class Variable(output.OutputNode):
+    """An output of a variable alone, as most are: a string goes out by a shorter way."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, token: Token, expression: Expression, name: str) -> None:
+        """`expression` is for what is no string, or not there."""
+        super().__init__(token, expression)
+        self.name = name
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        """What the expression would make of it."""
+        value = context.scope.get(self.name)
+        if type(value) is str:
+            return buffer.write(escape(value) if context.autoescape else value)
+        return super().render_to_output(context, buffer)
+
+
+class Output(output.Output):
+    """Outputs, told apart."""
+
+    def parse(self, stream: TokenStream) -> output.OutputNode:
+        """The node of one."""
+        node = super().parse(stream)
+        whole = node.expression
+        if type(whole) is not FilteredExpression or whole.filters or type(whole.left) is not Path:
+            return node
+        name = whole.left.path[0]
+        if len(whole.left.path) > 1 or not isinstance(name, str):
+            return node
+        return Variable(node.token, whole, name)
+
+
 class Language(Environment):
     """Liquid as tenants may write it."""
 
@@ -97,6 +141,7 @@ class Language(Environment):
         """Only those of the allowlists."""
         standard.register(self)
         self.tags = {name: self.tags[name] for name in TAGS}
+        self.tags["output"] = Output(self)
         self.filters = {
             name: self.filters[name] if name == "default" else _guarded(self.filters[name])
             for name in FILTERS
