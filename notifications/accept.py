@@ -104,9 +104,10 @@ def accept(
 ) -> Answer:
     """Write the notifications of these checked requests and give the answer for them.
 
-    `origins` are as many as the requests, or none. `respond` makes status and body from the new ids, before they are written: the answer is part
-    of the idempotency record. With a known `key` nothing is written and the first answer returned.
-    Which of them must not go out is known when they are written: that is in the answer's `refused`.
+    `origins` are as many as the requests, or none. `respond` makes status and body from the new
+    ids, before they are written: the answer is part of the idempotency record. With a known `key`
+    nothing is written and the first answer returned. Which of them must not go out is known when
+    they are written: that is in the answer's `refused`.
 
     Raises:
         SendersRefused: nothing was written.
