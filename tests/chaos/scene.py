@@ -30,11 +30,12 @@ from tests.street.tenant import OWED, Tenant
 
 RECOVERY_SECONDS = 90
 
-# What PostgreSQL works on now, for whom and since when; what waits for a lock opens no call.
+# What PostgreSQL works on now, for whom and since when. What waits for a lock opens no call, nor
+# does what waits for its client to take an answer, which one that stands still never does.
 _ASKED = """
 SELECT pid, query_start FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()
-   AND wait_event_type IS DISTINCT FROM 'Lock'
+   AND coalesce(wait_event_type, '') NOT IN ('Lock', 'Client')
 """
 _OPEN = """
 SELECT count(*) FROM notifications_attempt
