@@ -8,39 +8,44 @@ looked at, so nobody reports on what another tenant has sent. What matches nothi
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from delivery.driver import Kind
+from delivery.meaning import About, Changes, Heard, fold
 from delivery.settle import heard
-from delivery.verdict import EMPTY
-from hiram.lib import ids
 from hiram.telemetry import metrics
 from notifications import ordering
-from notifications.models import Suppression
-from notifications.states import State, before, may_move
-from notifications.suppression import normalised, suppressed, write
+from notifications.states import State
+from notifications.suppression import write
 
 BATCH = 100
 
-_DUE = """
-SELECT id, provider_id, kind, hard, provider_message_id, attempt_id, notification_id,
-       coalesce(recipient, ''), code, description, least(happened_at, received_at)
-  FROM delivery_receipt
- WHERE applied_at IS NULL AND due_at <= now()
- ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
-"""
+SEEN = 4 * BATCH
+"""Receipts that one look goes through for such as nobody else is applying."""
+
+LONGEST_SECONDS = 3_600
+"""What matches nothing is looked at again after its age, after so long at most."""
+
+BUSY_SECONDS = 1
+"""What somebody else is settling is looked at again after so long."""
 
 # One index probe a way, the surest first; of several attempts under one key that which was sent.
-_MATCH = """
-SELECT r.id, m.id, m.subject_id
-  FROM delivery_receipt r CROSS JOIN LATERAL (
+# Advisory locks share the receipts out among those who apply: row locks would give this transaction
+# its number, which is its place in the feed, before it has seen who else is at work.
+_DUE = """
+WITH due AS MATERIALIZED (
+  SELECT * FROM (
+    SELECT id, provider_id, provider_message_id, attempt_id, notification_id
+      FROM delivery_receipt WHERE applied_at IS NULL AND due_at <= now()
+     ORDER BY due_at LIMIT %(seen)s) r
+   WHERE pg_try_advisory_xact_lock(hashtextextended(r.id::text, 3358)) LIMIT %(batch)s
+)
+SELECT r.id, m.id, m.subject_id,
+       EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = m.subject_id)
+  FROM due r LEFT JOIN LATERAL (
     SELECT w.id, w.subject_id FROM (
       SELECT 1 AS way, a.id, a.subject_id, a.outcome, a.number FROM notifications_attempt a
        WHERE a.id = r.attempt_id AND a.provider_id = r.provider_id
@@ -52,26 +57,34 @@ SELECT r.id, m.id, m.subject_id
       SELECT 3, a.id, a.subject_id, a.outcome, a.number FROM notifications_attempt a
        WHERE a.subject_id = r.notification_id AND a.provider_id = r.provider_id
          AND a.outcome IN ('started', 'sent', 'unknown', 'abandoned')) w
-     ORDER BY w.way, w.outcome = 'sent' DESC, w.number DESC LIMIT 1) m
- WHERE r.id = ANY(%s)
+     ORDER BY w.way, w.outcome = 'sent' DESC, w.number DESC LIMIT 1) m ON true
 """
 
-# Each look is as far from the last as the receipt is old, an hour at most.
-_WAIT = """
-UPDATE delivery_receipt
-   SET due_at = clock_timestamp()
-              + least(interval '1 hour', greatest(interval '1 second', now() - received_at))
- WHERE id = ANY(%s)
-"""
-
+# What somebody else has locked is not waited for: their changes would come before ours, and the
+# feed could have them after ours.
 _LOCK_OWED = """
-SELECT tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s)
- ORDER BY id FOR UPDATE
+SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s)
+ ORDER BY id FOR UPDATE SKIP LOCKED
 """
 _LOCK = """
 SELECT id, tenant_id, mode, channel, recipient, status FROM notifications_notification
- WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+ WHERE id = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED
 """
+_TAKE = """
+SELECT id, kind, hard, provider_message_id, coalesce(recipient, ''), code, description,
+       least(happened_at, received_at)
+  FROM delivery_receipt WHERE id = ANY(%s) AND applied_at IS NULL
+ ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+
+# Each look is as far from the last as the receipt is old, so many seconds at most.
+_WAIT = """
+UPDATE delivery_receipt
+   SET due_at = clock_timestamp() + least(make_interval(secs => %s),
+                                          greatest(interval '1 second', now() - received_at))
+ WHERE id = ANY(%s)
+"""
+
 _ATTEMPTS = """
 SELECT id, outcome, fence, provider_id, provider_name, driver FROM notifications_attempt
  WHERE id = ANY(%s) AND NOT shadow
@@ -97,61 +110,13 @@ SELECT * FROM jsonb_to_recordset(%s::jsonb) AS x(
   id uuid, tenant_id uuid, notification_id uuid, mode text, type text, data jsonb)
 """
 
-_STATES = {
-    Kind.DELIVERED: State.DELIVERED,
-    Kind.BOUNCED: State.BOUNCED,
-    Kind.COMPLAINED: State.COMPLAINED,
-}
-_DOUBTFUL = ("started", "unknown", "abandoned")
-_SILENT = (Kind.ACCEPTED, *_STATES)
-"""Kinds that write no event unless they change the state."""
 
+class _Match(NamedTuple):
+    """The attempt that a receipt is about, and whether its subject was owed when it was read."""
 
-class _Heard(NamedTuple):
-    """One receipt, as it is read; sorted by its id in the order in which they came."""
-
-    id: UUID
-    provider_id: UUID
-    kind: str
-    hard: bool
-    provider_message_id: str
-    attempt_id: UUID | None
-    notification_id: UUID | None
-    recipient: str
-    code: str
-    description: str
-    at: datetime
-
-    @property
-    def reason(self) -> str | None:
-        """Why, as the notification and the list of the suppressed have it."""
-        if self.kind == Kind.COMPLAINED:
-            return Suppression.Reason.COMPLAINT
-        if self.kind == Kind.BOUNCED:
-            return Suppression.Reason.HARD_BOUNCE if self.hard else "soft_bounce"
-        return None
-
-
-@dataclass
-class _Notification:
-    """Where one stands, while receipts are applied to it."""
-
-    id: UUID
-    tenant_id: UUID
-    mode: str
-    channel: str
-    recipient: str
-    status: str
-
-
-@dataclass
-class _Changes:
-    """What the receipts of one batch change."""
-
-    heard: dict[UUID, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
-    moved: dict[UUID, dict[str, Any]] = field(default_factory=dict)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    suppressed: list[Suppression] = field(default_factory=list)
+    attempt: UUID
+    subject: UUID
+    owed: bool
 
 
 def apply() -> int:
@@ -162,123 +127,74 @@ def apply() -> int:
             was not applied is still due.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_DUE, [BATCH])
-        receipts = sorted(_Heard(*row) for row in cursor.fetchall())
-        if not receipts:
+        cursor.execute(_DUE, {"seen": SEEN, "batch": BATCH})
+        due = cursor.fetchall()
+        if not due:
             return 0
-        cursor.execute(_MATCH, [[receipt.id for receipt in receipts]])
-        found = {receipt: (attempt, subject) for receipt, attempt, subject in cursor.fetchall()}
-        cursor.execute(_WAIT, [[receipt.id for receipt in receipts if receipt.id not in found]])
-        changes = _apply(cursor, [r for r in receipts if r.id in found], found)
+        matches = {row[0]: _Match(*row[1:]) for row in due if row[1] is not None}
+        turns, notifications = _locked(cursor, matches.values())
+        # By their ids, and so in the order in which they came.
+        cursor.execute(_TAKE, [[receipt for receipt, *_ in due]])
+        taken = [Heard(*row) for row in cursor.fetchall()]
+        matched = [receipt for receipt in taken if receipt.id in matches]
+        ready = [r for r in matched if matches[r.id].subject in notifications]
+        _wait(cursor, LONGEST_SECONDS, {*taken} - {*matched})
+        _wait(cursor, BUSY_SECONDS, {*matched} - {*ready})
+        changes = _apply(cursor, ready, matches, notifications)
+        ordering.wake(turns)
     for rows in changes.heard.values():
         metrics.settled(str(State.SENT), rows[0]["channel"])
-    return len(receipts)
+    return len(due) if taken else 0
+
+
+def _locked(
+    cursor: Any, matches: Collection[_Match]
+) -> tuple[set[tuple[UUID, str]], dict[UUID, About]]:
+    """Lock what these receipts are about, in settle's order, but for what somebody else has.
+
+    What was owed when it was read and cannot be locked now is being settled.
+    """
+    owed = {match.subject for match in matches if match.owed}
+    cursor.execute(_LOCK_OWED, [sorted(owed)])
+    rows = cursor.fetchall()
+    turns = {(tenant_id, key) for _, tenant_id, key in rows if key is not None}
+    settling = owed - {row[0] for row in rows}
+    cursor.execute(_LOCK, [sorted({match.subject for match in matches} - settling)])
+    notifications = {row[0]: About(*row) for row in cursor.fetchall()}
+    ordering.lock(turns)
+    return turns, notifications
+
+
+def _wait(cursor: Any, at_most: int, receipts: Collection[Heard]) -> None:
+    if receipts:
+        cursor.execute(_WAIT, [at_most, [receipt.id for receipt in receipts]])
 
 
 def _apply(
-    cursor: Any, receipts: Sequence[_Heard], found: dict[UUID, tuple[UUID, UUID]]
-) -> _Changes:
-    subjects = sorted({subject for _, subject in found.values()})
-    # In settle's order, and so under the same locks.
-    cursor.execute(_LOCK_OWED, [subjects])
-    turns = {(tenant_id, key) for tenant_id, key in cursor.fetchall() if key is not None}
-    cursor.execute(_LOCK, [subjects])
-    notifications = {row[0]: _Notification(*row) for row in cursor.fetchall()}
-    ordering.lock(turns)
-    cursor.execute(_ATTEMPTS, [[attempt for attempt, _ in found.values()]])
+    cursor: Any,
+    receipts: Sequence[Heard],
+    matches: Mapping[UUID, _Match],
+    notifications: Mapping[UUID, About],
+) -> Changes:
+    cursor.execute(_ATTEMPTS, [[matches[receipt.id].attempt for receipt in receipts]])
     names = [column.name for column in cursor.description]
     attempts = {row[0]: dict(zip(names, row, strict=True)) for row in cursor.fetchall()}
-    changes = _Changes()
+    changes = Changes()
     for receipt in receipts:
-        attempt, notification = attempts.get(found[receipt.id][0]), found[receipt.id][1]
-        if attempt is not None and notification in notifications:
-            _fold(changes, receipt, attempt, notifications[notification])
+        match = matches[receipt.id]
+        attempt = attempts.get(match.attempt)
+        if attempt is not None:
+            fold(changes, receipt, attempt, notifications[match.subject])
     _write(cursor, changes)
-    ordering.wake(turns)
     applied = [
-        {"receipt_id": r.id, "attempt_id": found[r.id][0], "id": found[r.id][1]} for r in receipts
+        {"receipt_id": r.id, "attempt_id": matches[r.id].attempt, "id": matches[r.id].subject}
+        for r in receipts
     ]
     cursor.execute(_APPLIED, [json.dumps(applied, default=str)])
     return changes
 
 
-def _fold(
-    changes: _Changes, receipt: _Heard, attempt: dict[str, Any], about: _Notification
-) -> None:
-    """What this receipt adds, after those before it."""
-    if receipt.kind != Kind.REJECTED and attempt["outcome"] in _DOUBTFUL:
-        changes.heard[about.id].append(_sent(receipt, attempt, about))
-        attempt["outcome"] = "sent"
-        if about.status in before(State.SENT):
-            about.status = State.SENT
-    address = receipt.recipient
-    if address and receipt.reason in Suppression.Reason.values:
-        changes.suppressed.append(_suppression(about, address, str(receipt.reason)))
-    is_copy = address and normalised(address) != normalised(about.recipient)
-    if attempt["outcome"] == "sent" and not is_copy:
-        _move(changes, receipt, attempt, about)
-
-
-def _move(
-    changes: _Changes, receipt: _Heard, attempt: dict[str, Any], about: _Notification
-) -> None:
-    target = _STATES.get(Kind(receipt.kind))
-    if target is not None and may_move(State(about.status), target):
-        about.status = target
-        at = receipt.at if target is State.DELIVERED else None
-        earlier = changes.moved.get(about.id, {})
-        changes.moved[about.id] = {
-            "id": about.id, "status": target, "reason": receipt.reason,
-            "at": at or earlier.get("at"),
-        }  # fmt: skip
-    elif receipt.kind in _SILENT:
-        return
-    changes.events.append(
-        {
-            "id": ids.new(),
-            "tenant_id": about.tenant_id,
-            "notification_id": about.id,
-            "mode": about.mode,
-            "type": f"notification.{receipt.kind}",
-            "data": _said(receipt, attempt),
-        }
-    )
-
-
-def _said(receipt: _Heard, attempt: dict[str, Any]) -> dict[str, Any]:
-    said = {
-        "attempt_id": str(attempt["id"]),
-        "provider": attempt["provider_name"],
-        "driver": attempt["driver"],
-        "at": receipt.at.isoformat(),
-        "reason": receipt.reason,
-        "code": receipt.code,
-        "description": receipt.description,
-    }
-    return {name: value for name, value in said.items() if value}
-
-
-def _sent(receipt: _Heard, attempt: dict[str, Any], about: _Notification) -> dict[str, Any]:
-    return {
-        **EMPTY,
-        "id": about.id,
-        "fence": attempt["fence"],
-        "attempt_id": attempt["id"],
-        "event_ids": [ids.new(), ids.new()],
-        "provider_id": attempt["provider_id"],
-        "provider_name": attempt["provider_name"],
-        "driver": attempt["driver"],
-        "outcome": "sent",
-        "provider_message_id": receipt.provider_message_id or None,
-        "channel": about.channel,
-    }
-
-
-def _suppression(about: _Notification, address: str, reason: str) -> Suppression:
-    return suppressed((about.tenant_id, about.mode), about.channel, address, reason, "receipt")
-
-
-def _write(cursor: Any, changes: _Changes) -> None:
+def _write(cursor: Any, changes: Changes) -> None:
     # Of several attempts of one notification that it turns out to have, the first makes it sent.
     waves = max(map(len, changes.heard.values()), default=0)
     for wave in range(waves):
