@@ -27,7 +27,7 @@ _LEFTOVER_SECONDS = 10
 _SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "5s",
     "idle_in_transaction_session_timeout": "60s",
     "password_encryption": "scram-sha-256",
     "jit": "off",

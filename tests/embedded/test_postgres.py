@@ -62,7 +62,7 @@ def test_it_is_durable_and_set_for_many_small_transactions(tmp_path, keep):
         "synchronous_commit": ("on",),
         "data_checksums": ("on",),
         "max_connections": ("57",),
-        "autovacuum_naptime": ("10s",),
+        "autovacuum_naptime": ("5s",),
         "server_encoding": ("UTF8",),
         "timezone": ("UTC",),
         "idle_in_transaction_session_timeout": ("1min",),
