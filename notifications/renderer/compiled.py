@@ -22,12 +22,11 @@ from liquid.expression import Expression
 from liquid.token import Token
 
 from notifications.renderer.language import FILTERS, HTML, PARTIALS, PLAIN
+from notifications.renderer.line import ONE_LINE, one_line
 from notifications.renderer.wire import PARTIAL
 
-ONE_LINE = frozenset({"subject"})
 _MOST_FLAWS = 20
 _DETAIL = 300
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNDEFINED = re.compile(r"'?(.+?)'? is undefined", re.DOTALL)
 
 Flaw: TypeAlias = dict[str, Any]
@@ -59,7 +58,7 @@ class Compiled:
                 text = self._template(part).render(data)
                 if "\0" in text:
                     raise LiquidError("its output has a NUL character in it", token=None)
-                texts.append(_one_line(text) if part in ONE_LINE else text)
+                texts.append(one_line(text) if part in ONE_LINE else text)
         except Exception as error:  # whatever Python may raise
             flaw = self._flaw(part, error)
             if part not in self._templates and not isinstance(error, MemoryError):
@@ -160,11 +159,6 @@ _CODES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
     ((LiquidSyntaxError, UnknownFilterError, TemplateNotFoundError), "template_syntax"),
     (MemoryError, "template_too_much_memory"),
 )
-
-
-def _one_line(text: str) -> str:
-    """White space and control characters as one space, so that data cannot begin a header."""
-    return " ".join(_CONTROL.sub(" ", text).split())
 
 
 def _code(error: Exception) -> str:

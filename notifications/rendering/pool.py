@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from notifications.rendering.plain import texts
 from notifications.rendering.process import AT_ONCE, Clock, Ended, Renderer
 from notifications.rendering.source import TOO_SLOW, Flaw, Source, Unavailable
 
@@ -222,4 +223,24 @@ os.register_at_fork(after_in_child=_forget_all)
 atexit.register(_close_all)
 
 _ours = Pool()
-start, close, check, render = _ours.start, _ours.close, _ours.check, _ours.render
+start, close, check = _ours.start, _ours.close, _ours.check
+
+
+def render(
+    source: Source,
+    data: Sequence[Mapping[str, Any]],
+    *,
+    owner: str = "",
+    seconds: float = SECONDS,
+) -> list[dict[str, str] | Flaw]:
+    """As `Pool.render`, but what is plain is written here and now.
+
+    Raises:
+        Unavailable: no renderer was free in time.
+    """
+    if source.plain is None:
+        return _ours.render(source, data, owner=owner, seconds=seconds)
+    made = [texts(source.plain, one) for one in data]
+    left = [one for one, done in zip(data, made, strict=True) if done is None]
+    rest = iter(_ours.render(source, left, owner=owner, seconds=seconds) if left else ())
+    return [next(rest) if done is None else done for done in made]

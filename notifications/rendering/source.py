@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from notifications.renderer.wire import PARTIAL, SOURCE_OCTETS
+from notifications.rendering.plain import Part, parts_of
 
 TOO_SLOW = "template_too_slow"
 LIMIT = "template_limit"
@@ -59,6 +60,11 @@ class Source:
     def key(self) -> bytes:
         """What a renderer knows it by."""
         return hashlib.sha256(self.packed).digest()
+
+    @cached_property
+    def plain(self) -> tuple[Part, ...] | None:
+        """Its parts, where they are no programs."""
+        return parts_of(self.parts, self.escaped)
 
     @cached_property
     def too_large(self) -> Flaw | None:
