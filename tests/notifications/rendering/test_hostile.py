@@ -18,6 +18,7 @@ import pytest
 
 from notifications.renderer.wire import MEMORY_OCTETS, OUTPUT_OCTETS
 from notifications.rendering import Flaw, Source
+from notifications.rendering.plain import texts
 from notifications.rendering.process import Clock, Renderer
 from tests.notifications.rendering.hostile import template
 
@@ -85,6 +86,7 @@ def test_none_runs_away_and_none_leaks(
         source = Source({"subject": text, "html": text}, {**PARTIALS, "self": text},
                         frozenset({"html"}))  # fmt: skip
         made = watched.render(source, data)
+        assert (source.plain and texts(source.plain, data)) in (None, made), number
         codes[made.code if isinstance(made, Flaw) else "rendered"] += 1
         told = made.detail if isinstance(made, Flaw) else "".join(made.values())
         assert not LEAKS.search(told), (number, told)
