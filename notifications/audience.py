@@ -17,7 +17,7 @@ from notifications.accept import NOWHERE, Origin, Owner
 from notifications.catalog.lookup import Sendable, lookup
 from notifications.catalog.rendered import FIELDS, Rendered, Wanted, rendered
 from notifications.channel import SLUG_CHARACTERS
-from notifications.rendering import Unavailable
+from notifications.rendering import Allowance, Unavailable
 from notifications.shelves import channels
 from notifications.subscribers import User, users
 from tenants.senders import NOBODY, USER, Sender, read
@@ -59,8 +59,9 @@ def fill(owner: Owner, bodies: Sequence[Any], known: Users | None = None) -> lis
         slug = None if one.errors else _word(one.body, "template")
         if slug is not None and one.body.get("channel") in channels:
             written[slug].append(place)
+    allowance = Allowance.of(sum(map(len, written.values())), sources=len(written))
     for slug, places in written.items():
-        told = _told(owner, slug, [addressed[place] for place in places])
+        told = _told(owner, slug, [addressed[place] for place in places], allowance)
         for place, one in zip(places, told, strict=True):
             addressed[place] = one
     return addressed
@@ -109,7 +110,7 @@ def _spoken(one: Filled, sender: Sender) -> Filled:
     return replace(one, origin=origin, sender=sender)
 
 
-def _told(owner: Owner, slug: str, asked: Sequence[Filled]) -> list[Filled]:
+def _told(owner: Owner, slug: str, asked: Sequence[Filled], allowance: Allowance) -> list[Filled]:
     """The same, with the text of the template of this slug."""
     wanted = {one.body["channel"] for one in asked}
     slug = slug[: SLUG_CHARACTERS + 1]
@@ -117,17 +118,19 @@ def _told(owner: Owner, slug: str, asked: Sequence[Filled]) -> list[Filled]:
     answers = dict[int, Filled]()
     for channel, template in found.items():
         places = [place for place, one in enumerate(asked) if one.body["channel"] == channel]
-        filled = _of_channel(template, [asked[place] for place in places])
+        filled = _of_channel(template, [asked[place] for place in places], allowance)
         answers |= zip(places, filled, strict=True)
     return [answers[place] for place in range(len(asked))]
 
 
-def _of_channel(template: Sendable | FieldError, asked: Sequence[Filled]) -> Iterable[Filled]:
+def _of_channel(
+    template: Sendable | FieldError, asked: Sequence[Filled], allowance: Allowance
+) -> Iterable[Filled]:
     if isinstance(template, FieldError):
         return [replace(one, errors=(template,)) for one in asked]
     sets = [Wanted(_locale(one), _data(one.body)) for one in asked]
     try:
-        made = rendered(template, sets)
+        made = rendered(template, sets, allowance=allowance)
     except Unavailable as error:
         raise Problem("busy", headers={"Retry-After": "1"}) from error
     return [_written(one, text) for one, text in zip(asked, made, strict=True)]

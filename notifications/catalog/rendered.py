@@ -13,7 +13,7 @@ from hiram.lib.problems import FieldError, pointer
 from notifications import rendering
 from notifications.catalog.lookup import Sendable
 from notifications.catalog.parsed import Parsed
-from notifications.rendering import Flaw
+from notifications.rendering import Allowance, Flaw
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "email": {"subject": "subject", "html": "html", "text": "body"},
@@ -48,9 +48,15 @@ class Rendered:
 
 
 def rendered(
-    template: Sendable, wanted: Sequence[Wanted], *, seconds: float = 1.0
+    template: Sendable,
+    wanted: Sequence[Wanted],
+    *,
+    seconds: float = 1.0,
+    allowance: Allowance | None = None,
 ) -> list[Rendered | list[FieldError]]:
     """One entry for each of `wanted`, in their order: its text, or what is wrong with its data.
+
+    The allowance is what the whole call has, if it is for more than these.
 
     Findings point into the recipient's `/data`, or at `/template` where the text is at fault.
 
@@ -75,6 +81,7 @@ def rendered(
         list(zip(places, (one.data for one in wanted), strict=True)),
         owner=str(template.tenant_id),
         seconds=seconds,
+        allowance=allowance,
     )
     return [
         text if isinstance(text, list) else found(text, locale)
@@ -83,7 +90,12 @@ def rendered(
 
 
 def parts_for(
-    version: Parsed, wanted: Sequence[tuple[str, Mapping[str, Any]]], *, owner: str, seconds: float
+    version: Parsed,
+    wanted: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    owner: str,
+    seconds: float,
+    allowance: Allowance | None = None,
 ) -> list[dict[str, str] | list[FieldError]]:
     """The rendered parts for each pair of a locale, which the version has, and data."""
     answers: list[dict[str, str] | list[FieldError]] = [[] for _ in wanted]
@@ -94,9 +106,11 @@ def parts_for(
             answers[place] = [replace(e, pointer=f"/data{e.pointer}") for e in errors]
         else:
             by_locale[locale].append((place, filled | {"brand": version.brand}))
+    left = allowance or Allowance.of(len(wanted), seconds)
     for locale, group in by_locale.items():
         sets = [data for _, data in group]
-        made = rendering.render(version.sources[locale], sets, owner=owner, seconds=seconds)
+        source = version.sources[locale]
+        made = rendering.render(source, sets, owner=owner, seconds=seconds, allowance=left)
         for (place, _), one in zip(group, made, strict=True):
             answers[place] = [flawed(one, locale)] if isinstance(one, Flaw) else _tidy(one)
     return answers

@@ -7,6 +7,8 @@ put strings into text: see `docs/templates.md` for the language and its limits, 
 
 from notifications.rendering.pool import Pool, check, close, render, start
 from notifications.rendering.publish import work
-from notifications.rendering.source import Flaw, Source, Unavailable
+from notifications.rendering.source import Allowance, Flaw, Source, Unavailable
 
-__all__ = ["Flaw", "Pool", "Source", "Unavailable", "check", "close", "render", "start", "work"]
+__all__ = [
+    "Allowance", "Flaw", "Pool", "Source", "Unavailable", "check", "close", "render", "start", "work",
+]  # fmt: skip

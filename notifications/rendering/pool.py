@@ -16,16 +16,13 @@ from typing import Any
 
 from notifications.rendering.plain import texts
 from notifications.rendering.process import AT_ONCE, Clock, Ended, Renderer
-from notifications.rendering.source import TOO_SLOW, Flaw, Source, Unavailable
+from notifications.rendering.source import SECONDS, Allowance, Flaw, Source, Unavailable
 
 logger = logging.getLogger(__name__)
 
 SIZE = 2
-SECONDS = 1.0
 _PATIENCE_SECONDS = 2.5
 _START_SECONDS = 10.0
-# What all the data sets of one call may take on the average, when there are many.
-_EACH_SECONDS = 0.01
 
 
 class Pool:
@@ -74,28 +71,33 @@ class Pool:
         *,
         owner: str = "",
         seconds: float = SECONDS,
+        allowance: Allowance | None = None,
     ) -> list[dict[str, str] | Flaw]:
         """The parts for each of the data sets, or what is wrong with it, in their order.
+
+        One may take `seconds`, and all of them what the allowance still has.
 
         Raises:
             Unavailable: no renderer was free in time.
         """
         if source.too_large:
             return [source.too_large] * len(data)
+        left = allowance or Allowance.of(len(data), seconds)
         texts = [json.dumps(one, separators=(",", ":")).encode() for one in data]
         done: list[dict[str, str] | Flaw] = []
-        left = seconds + _EACH_SECONDS * len(texts)
         at_once = AT_ONCE
-        while len(done) < len(texts) and left > 0:
+        while len(done) < len(texts) and not left.is_over():
             with self._lent(owner) as renderer:
                 began = time.monotonic()
-                clock = Clock(seconds, began + left)
-                done += renderer.render(source, texts[len(done) :], clock, at_once)
-                left -= time.monotonic() - began
+                clock = Clock(seconds, began + left.seconds, left.characters)
+                made = renderer.render(source, texts[len(done) :], clock, at_once)
+                done += made
+                left.seconds -= time.monotonic() - began
+                left.characters -= sum(map(_characters, made))
                 if renderer.is_spent:
                     at_once = 1
-        late = Flaw("", None, None, TOO_SLOW, "all of them together take too long")
-        return done + [late] * (len(texts) - len(done))
+        over = left.is_over()
+        return done + ([over] * (len(texts) - len(done)) if over else [])
 
     def forget(self) -> None:
         """In a child after a fork: these renderers are the parent's."""
@@ -222,6 +224,11 @@ def _close_all() -> None:
 os.register_at_fork(after_in_child=_forget_all)
 atexit.register(_close_all)
 
+
+def _characters(made: Mapping[str, str] | Flaw) -> int:
+    return 0 if isinstance(made, Flaw) else sum(map(len, made.values()))
+
+
 _ours = Pool()
 start, close, check = _ours.start, _ours.close, _ours.check
 
@@ -232,15 +239,25 @@ def render(
     *,
     owner: str = "",
     seconds: float = SECONDS,
+    allowance: Allowance | None = None,
 ) -> list[dict[str, str] | Flaw]:
     """As `Pool.render`, but what is plain is written here and now.
 
     Raises:
         Unavailable: no renderer was free in time.
     """
-    if source.plain is None:
-        return _ours.render(source, data, owner=owner, seconds=seconds)
-    made = [texts(source.plain, one) for one in data]
-    left = [one for one, done in zip(data, made, strict=True) if done is None]
-    rest = iter(_ours.render(source, left, owner=owner, seconds=seconds) if left else ())
+    left = allowance or Allowance.of(len(data), seconds)
+    made = [_written(source, one, left) for one in data]
+    others = [one for one, done in zip(data, made, strict=True) if done is None]
+    if not others:
+        return [done for done in made if done is not None]
+    rest = iter(_ours.render(source, others, owner=owner, seconds=seconds, allowance=left))
     return [next(rest) if done is None else done for done in made]
+
+
+def _written(source: Source, data: Mapping[str, Any], left: Allowance) -> dict[str, str] | None:
+    if source.plain is None or left.is_over():
+        return None
+    made = texts(source.plain, data)
+    left.characters -= _characters(made or {})
+    return made

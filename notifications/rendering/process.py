@@ -43,10 +43,11 @@ class Ended(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """How long each data set may take, and when all of them are to be done."""
+    """How long each data set may take, when all of them are to be done, and how much they say."""
 
     seconds: float
     until: float
+    octets: int
 
 
 class Renderer:
@@ -63,6 +64,7 @@ class Renderer:
         self._heard = bytearray()
         self._known: set[bytes] = set()
         self._is_ready = False
+        self._said = 0
         # Not to be used again: it said so, or was interrupted in the middle of a conversation.
         self.is_spent = False
 
@@ -111,12 +113,13 @@ class Renderer:
         """
         done: list[dict[str, str] | Flaw] = []
         self.is_spent = True
+        self._said = 0
         group: Sequence[bytes] = ()
         try:
             while len(done) < len(texts) and time.monotonic() < clock.until:
                 group = _group(texts, len(done), at_once)
                 self._ask(source, group, clock.seconds)
-                if self._hear(source, group, done, clock.seconds):
+                if self._hear(source, group, done, clock):
                     return done
         except Ended as ended:
             return [*done, ended.flaw()] if len(group) == 1 else done
@@ -161,17 +164,20 @@ class Renderer:
         source: Source,
         group: Sequence[bytes],
         done: list[dict[str, str] | Flaw],
-        seconds: float,
+        clock: Clock,
     ) -> bool:
-        """Whether it wants to be ended after this."""
+        """Whether it is to be ended after this: it wants to be, or has said enough."""
         kind = b""
         for _ in group:
             # It is told to be a little faster, so that it can say itself what was too slow.
-            kind, rest = self._answer(time.monotonic() + seconds)
+            kind, rest = self._answer(time.monotonic() + clock.seconds)
             if kind == wire.UNKNOWN:
                 self._known.discard(source.key)
                 return False
             done.append(_understood(source, kind, rest))
+            self._said += len(rest)
+            if self._said > clock.octets:
+                return True
         return kind.isupper()
 
     def _send(self, *messages: bytes, seconds: float) -> None:

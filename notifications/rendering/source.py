@@ -13,6 +13,10 @@ from notifications.rendering.plain import Part, parts_of
 
 TOO_SLOW = "template_too_slow"
 LIMIT = "template_limit"
+SECONDS = 1.0
+_SET_SECONDS = 0.01
+# A renderer that does not know a source yet parses it.
+_SOURCE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,30 @@ class Flaw:
     column: int | None
     code: str
     detail: str
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What all renderings of one call may still take together; it gets less by their use.
+
+    `characters` are those they write: this process holds them all at once.
+    """
+
+    seconds: float
+    characters: int = 64 * 1024 * 1024
+
+    @classmethod
+    def of(cls, sets: int, seconds: float = SECONDS, *, sources: int = 1) -> Allowance:
+        """For so many data sets of so many sources; one alone may take `seconds`."""
+        return cls(seconds + _SET_SECONDS * sets + _SOURCE_SECONDS * (sources - 1))
+
+    def is_over(self) -> Flaw | None:
+        """What to say of those that there is nothing left for."""
+        if self.seconds <= 0:
+            return Flaw("", None, None, TOO_SLOW, "all of them together take too long")
+        if self.characters <= 0:
+            return Flaw("", None, None, LIMIT, "all of them together are too long")
+        return None
 
 
 class Unavailable(Exception):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from notifications.models import Content, Event, Notification, OutboxMessage, Preference
+from notifications.rendering import Allowance
 from tenants.models import SenderConfig, Tenant
 from tests.factories import ProviderFactory, TenantFactory, email
 from tests.notifications.calls import Api, Said, api
@@ -180,6 +182,31 @@ class TestNotify:
         said = live.post({"template": "auth.reset", "to": to}, NOTIFY)
         assert [one[0] for one in told(said)] == [0]
         assert rejected(said) == [(1, "email", "/to/1/data/reset_url", "required")]
+
+    def test_one_call_writes_so_much_and_the_rest_is_refused(
+        self, live: Api, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever it is written by: both templates, channels and locales are of one call."""
+        long = {"subject": "s", "text": "{{ user_name | append: reset_url }}" + "x" * 1000}
+        german = {"slug": "auth.long", "locales": {"en": long, "de": long}}
+        templates(live, tenant, body(), sms(locales={"en": {"text": "x" * 1000}}), body(**german))
+        few = Allowance(9, 2_400)
+        monkeypatch.setattr(Allowance, "of", classmethod(lambda *_, **__: replace(few)))
+        to = [{"email": f"{n}@x.example", "sms": f"+141555501{n:02}"} for n in range(4)]
+        said = live.post({"template": "auth.reset", "data": DATA, "to": to}, NOTIFY)
+        assert [one[:2] for one in told(said)] == [
+            (0, "email"), (0, "sms"), (1, "email"), (1, "sms"), (2, "email"), (3, "email"),
+        ]  # fmt: skip
+        assert rejected(said) == [(n, "sms", "/template", "template_limit") for n in (2, 3)]
+        sends = [
+            {"channel": "email", "recipient": "b@x.example", "template": slug, "data": DATA,
+             "locale": locale}
+            for slug, locale in [("auth.long", "en"), ("auth.long", "de"), ("auth.reset", "en"),
+                                 ("auth.long", "de"), ("auth.long", "en")]
+        ]  # fmt: skip
+        said = live.batch(*sends, mode="partial")
+        assert ["id" in item for item in said.body["data"]] == [True, True, False, False, True]
+        assert live.batch(*sends).status == 422
 
     def test_a_channel_without_the_template_is_refused(self, live: Api, tenant: Tenant) -> None:
         templates(live, tenant)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.renderer.wire import MEMORY_OCTETS, OUTPUT_OCTETS
+from notifications.renderer.wire import LARGEST_ANSWER, MEMORY_OCTETS, OUTPUT_OCTETS
 from notifications.rendering import Flaw, Source
 from notifications.rendering.plain import texts
 from notifications.rendering.process import Clock, Renderer
@@ -47,7 +47,7 @@ class Watched:
             self.started += 1
         texts = [json.dumps(data).encode()]
         began = time.monotonic()
-        (made,) = self.renderer.render(source, texts, Clock(1.0, began + 1))
+        (made,) = self.renderer.render(source, texts, Clock(1.0, began + 1, LARGEST_ANSWER))
         self.slowest = max(self.slowest, time.monotonic() - began)
         if not self.renderer.has_ended():
             self.largest = max(self.largest, self._octets("VmPeak") - self._idle)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from notifications.renderer.wire import MEMORY_OCTETS
-from notifications.rendering import Flaw, Pool, Source, check, render
+from notifications.renderer.wire import MEMORY_OCTETS, OUTPUT_OCTETS
+from notifications.rendering import Allowance, Flaw, Pool, Source, check, render
 from notifications.rendering.process import Clock, Renderer
 
 LONG = "template_limit"
@@ -110,10 +110,50 @@ def test_all_together_have_an_end() -> None:
     assert took < 5
 
 
+TOO_MUCH = Flaw("", None, None, LONG, "all of them together are too long")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ v }}", "{% for i in (1..1000) %}{{ w }}{% endfor %}"],
+    ids=["plain", "by a renderer"],
+)
+def test_all_together_write_so_much_and_no_more(text: str) -> None:
+    source = Source({"text": text})
+    assert (source.plain is None) == ("{%" in text)
+    data = {"v": "x" * 50_000, "w": "x" * 50}
+    made = render(source, [data] * 10, allowance=Allowance(9, 120_000))
+    assert made == [{"text": "x" * 50_000}] * 3 + [TOO_MUCH] * 7
+    assert render(source, [data] * 10) == [{"text": "x" * 50_000}] * 10
+
+
+def test_an_allowance_is_for_several_templates() -> None:
+    plain, other = Source({"text": "{{ v }}"}), Source({"text": "{{ v | append: v }}"})
+    data = [{"v": "x" * 10}]
+    left = Allowance(9, 45)
+    assert render(plain, data, allowance=left) == [{"text": "x" * 10}]
+    assert render(other, data, allowance=left) == [{"text": "x" * 20}]
+    assert left.characters == 15
+    assert left.seconds < 9
+    assert render(other, data * 2, allowance=left) == [{"text": "x" * 20}, TOO_MUCH]
+    assert render(plain, data, allowance=left) == [TOO_MUCH]
+    assert render(plain, data) == [{"text": "x" * 10}]
+
+
+def test_time_is_for_several_templates_too() -> None:
+    left = Allowance(0.5)
+    made = [render(Source({"text": f"{BURN}{n}"}), [{}], seconds=0.3, allowance=left)[0]
+            for n in range(9)]  # fmt: skip
+    assert all(isinstance(one, Flaw) and one.code == SLOW for one in made)
+    assert left.seconds <= 0
+    together = Flaw("", None, None, SLOW, "all of them together take too long")
+    assert made[-6:] == [together] * 6
+
+
 def test_what_it_was_killed_in_is_not_held_against_the_next() -> None:
     renderer = Renderer()
     renderer.await_ready(10)
-    clock = Clock(0.2, time.monotonic() + 5)
+    clock = Clock(0.2, time.monotonic() + 5, OUTPUT_OCTETS)
     assert renderer.render(Source({"text": BURN}), [b"{}"], clock)[0] == Flaw(
         "", None, None, SLOW, "it takes too long"
     )
