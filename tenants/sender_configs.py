@@ -99,7 +99,7 @@ def _wrong_senders(
         may = [named[channel]] if channel in named else [p for p in usable if p.channel == channel]
         if may and not any(provider.allows_sender(sender) for provider in may):
             who = "The provider named here" if channel in named else "No provider of yours"
-            text = f"{who} may {'not ' if channel in named else ''}send as this sender."
+            text = f"{who} may {'not ' if channel in named else ''}send as this; see allowed_from."
             yield FieldError(pointer(ADDRESSES[channel]), "sender_not_allowed", text)
     for sender in unverified(tenant_id, [*senders.values()]):
         text = f"Verify the domain {sender.rpartition('@')[2]} first, by POST /v1/sender-domains."

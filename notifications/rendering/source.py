@@ -54,7 +54,9 @@ class Allowance:
         if self.seconds <= 0:
             return Flaw("", None, None, TOO_SLOW, "all of them together take too long")
         if self.characters <= 0:
-            return Flaw("", None, None, LIMIT, "all of them together are too long")
+            return Flaw(
+                "", None, None, LIMIT, "all texts of this call are too long; send to fewer at once"
+            )
         return None
 
 

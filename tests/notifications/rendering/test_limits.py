@@ -110,7 +110,7 @@ def test_all_together_have_an_end() -> None:
     assert took < 5
 
 
-TOO_MUCH = Flaw("", None, None, LONG, "all of them together are too long")
+TOO_MUCH = Flaw("", None, None, LONG, "all texts of this call are too long; send to fewer at once")
 
 
 @pytest.mark.parametrize(
