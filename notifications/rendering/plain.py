@@ -17,7 +17,10 @@ from markupsafe import escape
 from notifications.renderer.line import ONE_LINE, one_line
 
 LONGEST = 64 * 1024
-"""Characters of one part, before they are escaped."""
+"""Characters of one source, and of what is made of it before it is escaped."""
+
+MOST = 1_000
+"""Variables in one part."""
 
 _BLANK = r"[ \t\r\n]*+"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*+"
@@ -77,12 +80,13 @@ def texts(parts: Sequence[Part], data: Mapping[str, Any]) -> dict[str, str] | No
 
 
 def _part(name: str, source: str, is_escaped: bool) -> Part | None:
+    if len(source) > LONGEST:
+        return None
     start, *others = _OUTPUT.split(source)
     paths = [tuple(path.split(".")) for path in others[::2]]
     literals = [start, *others[1::2]]
-    characters = sum(map(len, literals))
     if (
-        characters > LONGEST
+        len(paths) > MOST
         # Liquid takes a last line feed for a text of its own, and so makes two of these.
         or literals[-1].endswith("\r\n")
         or any(map(_OTHERS.search, literals))
@@ -90,6 +94,7 @@ def _part(name: str, source: str, is_escaped: bool) -> Part | None:
     ):
         return None
     start, *literals = map(_lines, literals)
+    characters = len(start) + sum(map(len, literals))
     return Part(name, start, tuple(zip(paths, literals, strict=True)), characters, is_escaped)
 
 

@@ -258,6 +258,8 @@ def render(
 def _written(source: Source, data: Mapping[str, Any], left: Allowance) -> dict[str, str] | None:
     if source.plain is None or left.is_over():
         return None
+    began = time.monotonic()
     made = texts(source.plain, data)
+    left.seconds -= time.monotonic() - began
     left.characters -= _characters(made or {})
     return made

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifications.rendering import Flaw, Pool, Source, pool
-from notifications.rendering.plain import LONGEST, texts
+from notifications.rendering.plain import LONGEST, MOST, texts
 
 DATA: dict[str, Any] = {
     "a": "Ana", "b": "<b>&\"'</b>", "e": "", "n": 3, "f": 1.5, "t": True, "x": None, "l": ["q"],
@@ -86,7 +86,8 @@ def test_these_are_plain() -> None:
 
 @pytest.mark.parametrize("piece", [
     "{{ a | upcase }}", "{{- a }}", "{{ a -}}", "{{{ a }}}", "{{", "{%", "{% if a %}", "{{ true }}",
-    "{{ o.if }}", "{{ a-b }}", "{{ é }}", "{{ a['b'] }}", "x" * (LONGEST + 1),
+    "{{ o.if }}", "{{ a-b }}", "{{ é }}", "{{ a['b'] }}", "x" * (LONGEST + 1), "{{a}}" * (MOST + 1),
+    "{{ a" + ".a" * LONGEST + " }}",
 ], ids=lambda piece: piece[:20])  # fmt: skip
 def test_these_are_not(piece: str) -> None:
     assert Source({"subject": "{{ a }}", "text": piece}).plain is None
@@ -104,11 +105,11 @@ def test_these_data_are_for_liquid(data: dict[str, Any]) -> None:
 
 def test_a_long_value_many_times_is_not_put_together() -> None:
     """A thousand times 64 KiB would be 64 MiB of this process."""
-    source = Source({"html": "{{ v }}" * 1000}, escaped=frozenset({"html"}))
+    source = Source({"html": "{{ v }}" * MOST}, escaped=frozenset({"html"}))
     assert source.plain is not None
-    assert texts(source.plain, {"v": "<" * (LONGEST // 1000 + 1)}) is None
-    made = texts(source.plain, {"v": "<" * (LONGEST // 1000)})
-    assert made == {"html": "&lt;" * (LONGEST // 1000) * 1000}
+    assert texts(source.plain, {"v": "<" * (LONGEST // MOST + 1)}) is None
+    made = texts(source.plain, {"v": "<" * (LONGEST // MOST)})
+    assert made == {"html": "&lt;" * (LONGEST // MOST) * MOST}
 
 
 def test_those_that_are_not_go_to_liquid_and_all_stay_in_their_order() -> None:
