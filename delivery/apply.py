@@ -44,7 +44,7 @@ WITH due AS MATERIALIZED (
    WHERE pg_try_advisory_xact_lock(hashtextextended(r.id::text, 3358)) LIMIT %(batch)s
 )
 SELECT r.id, m.id, m.subject_id,
-       EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = m.subject_id)
+       EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = m.subject_id OFFSET 0)
   FROM due r LEFT JOIN LATERAL (
     SELECT w.id, w.subject_id FROM (
       SELECT 1 AS way, a.id, a.subject_id, a.outcome, a.number FROM notifications_attempt a
@@ -63,18 +63,21 @@ SELECT r.id, m.id, m.subject_id,
 # What somebody else has locked is not waited for: their changes would come before ours, and the
 # feed could have them after ours.
 _LOCK_OWED = """
-SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s)
- ORDER BY id FOR UPDATE SKIP LOCKED
+SELECT o.id, o.tenant_id, o.ordering_key
+  FROM unnest(%s::uuid[]) x(id) JOIN notifications_outboxmessage o ON o.id = ANY(ARRAY[x.id])
+ ORDER BY x.id FOR UPDATE OF o SKIP LOCKED
 """
 _LOCK = """
-SELECT id, tenant_id, mode, channel, recipient, status FROM notifications_notification
- WHERE id = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED
+SELECT n.id, n.tenant_id, n.mode, n.channel, n.recipient, n.status
+  FROM unnest(%s::uuid[]) x(id) JOIN notifications_notification n ON n.id = ANY(ARRAY[x.id])
+ ORDER BY x.id FOR UPDATE OF n SKIP LOCKED
 """
 _TAKE = """
-SELECT id, kind, hard, provider_message_id, coalesce(recipient, ''), code, description,
-       least(happened_at, received_at)
-  FROM delivery_receipt WHERE id = ANY(%s) AND applied_at IS NULL
- ORDER BY id FOR UPDATE SKIP LOCKED
+SELECT r.id, r.kind, r.hard, r.provider_message_id, coalesce(r.recipient, ''), r.code, r.description,
+       least(r.happened_at, r.received_at)
+  FROM unnest(%s::uuid[]) x(id) JOIN delivery_receipt r ON r.id = ANY(ARRAY[x.id])
+ WHERE r.applied_at IS NULL
+ ORDER BY x.id FOR UPDATE OF r SKIP LOCKED
 """
 
 # Each look is as far from the last as the receipt is old, so many seconds at most.
@@ -94,14 +97,14 @@ _MOVE = """
 UPDATE notifications_notification n
    SET status = x.status, reason = x.reason, delivered_at = coalesce(x.at, n.delivered_at)
   FROM jsonb_to_recordset(%s::jsonb) AS x(id uuid, status text, reason text, at timestamptz)
- WHERE n.id = x.id
+ WHERE n.id = ANY(ARRAY[x.id])
 """
 
 _APPLIED = """
 UPDATE delivery_receipt r
    SET applied_at = clock_timestamp(), attempt_id = x.attempt_id, notification_id = x.id
   FROM jsonb_to_recordset(%s::jsonb) AS x(receipt_id uuid, attempt_id uuid, id uuid)
- WHERE r.id = x.receipt_id
+ WHERE r.id = ANY(ARRAY[x.receipt_id])
 """
 
 _EVENTS = """

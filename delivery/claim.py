@@ -100,7 +100,7 @@ UPDATE notifications_outboxmessage o
    SET fence = nextval('notifications_fence_seq'), leased_by = %(worker)s,
        due_at = clock_timestamp() + make_interval(secs => %(lease)s),
        claims = greatest(o.claims, least(o.claims + 1, %(suspect)s))
-  FROM picked p WHERE o.id = p.id
+  FROM picked p WHERE o.id = ANY(ARRAY[p.id])
 RETURNING {COLUMNS}
 """
 
@@ -115,13 +115,14 @@ WITH x AS (
     id uuid, fence bigint, attempt_id uuid, provider_id uuid, provider_name text, driver text,
     shadow boolean, route jsonb)
 ), mine AS MATERIALIZED (
-  SELECT o.id, o.tenant_id FROM notifications_outboxmessage o JOIN x USING (id, fence)
+  SELECT o.id, o.tenant_id
+    FROM x JOIN notifications_outboxmessage o ON o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
    WHERE o.due_at > clock_timestamp() + make_interval(secs => %(call)s)
      AND o.expires_at > clock_timestamp()
-   ORDER BY o.id FOR UPDATE OF o
+   ORDER BY x.id FOR UPDATE OF o
 ), abandoned AS (
   UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
-    FROM mine m WHERE a.subject_id = m.id AND a.outcome = 'started'
+    FROM mine m WHERE a.subject_id = ANY(ARRAY[m.id]) AND a.outcome = 'started'
 )
 INSERT INTO notifications_attempt
        (id, tenant_id, subject_id, number, fence, worker, outcome, provider_id, provider_name,

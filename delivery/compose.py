@@ -44,7 +44,7 @@ SELECT n.id, n.mode, n.channel, n.recipient, n.generation, n.created_at, n.categ
           FROM notifications_attempt a WHERE a.subject_id = n.id)::text,
        n.chosen_provider_id, n.sender_scope, {undisturbed.asked(row="n")}
   FROM notifications_notification n
-  JOIN notifications_content c ON c.id = n.content_id
+  JOIN notifications_content c ON c.id = ANY(ARRAY[n.content_id])
   LEFT JOIN tenants_categorypolicy p ON p.tenant_id = n.tenant_id AND p.category = n.category
  WHERE n.id = ANY(%s)
 """

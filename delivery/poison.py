@@ -34,14 +34,14 @@ TURN_SECONDS = 1
 
 _BLAME = """
 UPDATE notifications_outboxmessage o SET claims = o.claims + 1
-  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = x.id AND o.fence = x.fence
+  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
 """
 
 # It stays a suspect.
 _LATER = """
 UPDATE notifications_outboxmessage o
    SET due_at = clock_timestamp() + make_interval(secs => %s), leased_by = NULL
-  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = x.id AND o.fence = x.fence
+  FROM unnest(%s::uuid[], %s::bigint[]) x(id, fence) WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
 """
 
 

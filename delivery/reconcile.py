@@ -27,7 +27,8 @@ _ABANDON = """
 UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
  WHERE a.outcome = 'started' AND a.started_at < now() - make_interval(secs => %s)
    AND NOT EXISTS (SELECT FROM notifications_outboxmessage o
-                    WHERE o.id = a.subject_id AND o.fence = a.fence AND o.due_at > now())
+                    WHERE o.id = a.subject_id AND o.fence = a.fence AND o.due_at > now()
+                   OFFSET 0)
 """
 
 _UNPROMISED = """
@@ -35,7 +36,7 @@ SELECT n.id, n.tenant_id, n.mode, n.channel, n.priority, n.expires_at
   FROM notifications_notification n
  WHERE n.status IN ('accepted', 'scheduled')
    AND n.created_at < now() - make_interval(secs => %s)
-   AND NOT EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = n.id)
+   AND NOT EXISTS (SELECT FROM notifications_outboxmessage o WHERE o.id = n.id OFFSET 0)
  LIMIT 1000
 """
 
@@ -48,15 +49,18 @@ ON CONFLICT DO NOTHING
 """
 
 _OVERDUE = f"""
+WITH found AS MATERIALIZED (
+  SELECT o.id FROM notifications_lane l CROSS JOIN LATERAL (
+    SELECT o.id FROM notifications_outboxmessage o
+     WHERE o.rank = l.rank AND o.lane_id = l.id AND o.due_at <= now() AND o.expires_at <= now()
+     LIMIT %(most)s FOR UPDATE SKIP LOCKED) o
+   WHERE l.paused_at IS NOT NULL AND NOT EXISTS (SELECT FROM notifications_restorefence)
+   LIMIT %(most)s
+)
 UPDATE notifications_outboxmessage o
-   SET fence = nextval('notifications_fence_seq'), leased_by = %s,
-       due_at = clock_timestamp() + make_interval(secs => %s)
- WHERE o.id IN (
-   SELECT o.id FROM notifications_lane l
-     JOIN notifications_outboxmessage o ON o.rank = l.rank AND o.lane_id = l.id
-    WHERE l.paused_at IS NOT NULL AND o.expires_at <= now() AND o.due_at <= now()
-      AND NOT EXISTS (SELECT FROM notifications_restorefence)
-    LIMIT %s FOR UPDATE OF o SKIP LOCKED)
+   SET fence = nextval('notifications_fence_seq'), leased_by = %(worker)s,
+       due_at = clock_timestamp() + make_interval(secs => %(lease)s)
+  FROM found f WHERE o.id = ANY(ARRAY[f.id])
 RETURNING {COLUMNS}
 """
 
@@ -76,7 +80,14 @@ def reconcile() -> dict[str, int]:
     if repaired:
         logger.critical("owed notifications had no outbox row; repaired: %d", repaired)
     with connection.cursor() as cursor:
-        cursor.execute(_OVERDUE, [worker.name(), settings.LEASE_SECONDS, ENDED_AT_ONCE])
+        cursor.execute(
+            _OVERDUE,
+            {
+                "worker": worker.name(),
+                "lease": settings.LEASE_SECONDS,
+                "most": ENDED_AT_ONCE,
+            },
+        )
         overdue = [Claim(0.0, *row) for row in cursor.fetchall()]
     end(expired(overdue))
     health.drift()

@@ -20,7 +20,7 @@ SELECT coalesce(sum((
       SELECT FROM notifications_outboxmessage o
        WHERE o.rank = h.rank AND o.lane_id = h.lane_id AND o.due_at <= now() LIMIT %(enough)s) d
   )), 0)
-  FROM (SELECT h.rank, h.lane_id FROM heads h JOIN notifications_lane l ON l.id = h.lane_id
+  FROM (SELECT h.rank, h.lane_id FROM heads h JOIN notifications_lane l ON l.id = ANY(ARRAY[h.lane_id])
          WHERE h.due_at <= now() AND l.paused_at IS NULL LIMIT %(enough)s) h
 """
 

@@ -9,7 +9,8 @@ from notifications.states import State, before
 from notifications.undisturbed import REASON
 
 LOCKS = {
-    table: f"SELECT FROM notifications_{table} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+    table: f"SELECT FROM unnest(%s::uuid[]) x(id) JOIN notifications_{table} t ON t.id = ANY(ARRAY[x.id])"
+    " ORDER BY x.id FOR UPDATE OF t"
     for table in ("outboxmessage", "notification")
 }
 
@@ -33,7 +34,7 @@ attempt AS (
          provider_message_id = x.provider_message_id, payload_sha256 = x.payload_sha256,
          finished_at = CASE WHEN a.outcome = 'unknown' THEN a.finished_at
                             ELSE statement_timestamp() END
-    FROM x WHERE a.id = x.attempt_id AND a.outcome IN ({from_outcomes})
+    FROM x WHERE a.id = ANY(ARRAY[x.attempt_id]) AND a.outcome IN ({from_outcomes})
   RETURNING a.subject_id, a.tenant_id, a.id, a.number, a.outcome
 ), attempted AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -41,7 +42,7 @@ attempt AS (
          jsonb_build_object('attempt_id', a.id, 'number', a.number, 'outcome', a.outcome,
                             'fault', x.fault, 'provider', x.provider_name)
     FROM attempt a JOIN x ON x.attempt_id = a.id
-    JOIN notifications_notification n ON n.id = a.subject_id
+    JOIN notifications_notification n ON n.id = ANY(ARRAY[a.subject_id])
 )"""
 
 # `evidence` is for the answer to a call of which a receipt was heard before; where all attempts
@@ -52,27 +53,27 @@ evidence AS (
      SET code = coalesce(x.code, a.code), copies = coalesce(x.copies, a.copies),
          payload_sha256 = coalesce(x.payload_sha256, a.payload_sha256),
          provider_message_id = coalesce(x.provider_message_id, a.provider_message_id)
-    FROM x WHERE a.id = x.attempt_id AND a.outcome = 'sent'
+    FROM x WHERE a.id = ANY(ARRAY[x.attempt_id]) AND a.outcome = 'sent'
      AND (SELECT count(*) FROM attempt) < (SELECT count(*) FROM x)
 ), owed AS (
-  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id
+  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = ANY(ARRAY[x.id])
 ), notification AS (
   UPDATE notifications_notification n
      SET status = 'sent', reason = NULL, sent_at = statement_timestamp(),
          settled_at = coalesce(n.settled_at, statement_timestamp()), provider_id = x.provider_id,
          provider_name = x.provider_name, driver = x.driver,
          provider_message_id = x.provider_message_id
-    FROM x WHERE n.id = x.id AND n.status IN ({", ".join(f"'{s}'" for s in before(State.SENT))})
+    FROM x WHERE n.id = ANY(ARRAY[x.id]) AND n.status IN ({", ".join(f"'{s}'" for s in before(State.SENT))})
   RETURNING n.id, n.tenant_id, n.mode
 ), webhook AS (
   UPDATE notifications_webhookdelivery w
      SET status = 'sent', reason = NULL, settled_at = coalesce(w.settled_at, statement_timestamp())
-    FROM x WHERE w.id = x.id AND w.status <> 'sent'
+    FROM x WHERE w.id = ANY(ARRAY[x.id]) AND w.status <> 'sent'
   RETURNING w.id, w.tenant_id
 ), revived AS (
   UPDATE notifications_deadletter d SET closed_at = now()
     FROM (SELECT id, tenant_id FROM notification UNION ALL SELECT * FROM webhook) n
-   WHERE d.tenant_id = n.tenant_id AND d.notification_id = n.id AND d.closed_at IS NULL
+   WHERE d.tenant_id = n.tenant_id AND d.notification_id = ANY(ARRAY[n.id]) AND d.closed_at IS NULL
 )
 INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
 SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.sent',
@@ -88,18 +89,18 @@ RETRY = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")}
 UPDATE notifications_outboxmessage o
    SET due_at = least(clock_timestamp() + make_interval(secs => x.wait), o.expires_at),
        leased_by = NULL, tries = o.tries + x.counts, claims = 0
-  FROM x WHERE o.id = x.id AND o.fence = x.fence
+  FROM x WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
 """
 
 HOLD = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
 owed AS (
   UPDATE notifications_outboxmessage o
      SET due_at = o.expires_at, leased_by = NULL, tries = o.tries + x.counts, claims = 0
-    FROM x WHERE o.id = x.id AND o.fence = x.fence
+    FROM x WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
   RETURNING o.id
 ), notification AS (
   UPDATE notifications_notification n SET status = 'held', reason = x.reason
-    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled')
+    FROM x JOIN owed USING (id) WHERE n.id = ANY(ARRAY[x.id]) AND n.status IN ('accepted', 'scheduled')
   RETURNING n.id, n.tenant_id, n.mode
 )
 INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -110,18 +111,18 @@ SELECT x.event_ids[2], n.tenant_id, n.id, n.mode, 'notification.held',
 
 END = f"""{_ROWS}, {_ATTEMPT.format(from_outcomes="'started'")},
 owed AS (
-  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = x.id AND o.fence = x.fence
+  DELETE FROM notifications_outboxmessage o USING x WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
   RETURNING o.id
 ), notification AS (
   UPDATE notifications_notification n
      SET status = x.status, reason = x.reason, settled_at = clock_timestamp(),
          provider_id = x.provider_id, provider_name = x.provider_name, driver = x.driver
-    FROM x JOIN owed USING (id) WHERE n.id = x.id AND n.status IN ('accepted', 'scheduled', 'held')
+    FROM x JOIN owed USING (id) WHERE n.id = ANY(ARRAY[x.id]) AND n.status IN ('accepted', 'scheduled', 'held')
   RETURNING n.id, n.tenant_id, n.mode, n.status
 ), webhook AS (
   UPDATE notifications_webhookdelivery w
      SET status = x.status, reason = x.reason, settled_at = clock_timestamp()
-    FROM x JOIN owed USING (id) WHERE w.id = x.id AND w.status = 'accepted'
+    FROM x JOIN owed USING (id) WHERE w.id = ANY(ARRAY[x.id]) AND w.status = 'accepted'
   RETURNING w.id, w.tenant_id, w.status
 ), letter AS (
   INSERT INTO notifications_deadletter (id, tenant_id, notification_id, reason, detail)
@@ -144,16 +145,16 @@ DEFER = f"""{_ROWS}, mine AS MATERIALIZED (
          o.expires_at + CASE WHEN n.expiry_moves AND o.expires_at > clock_timestamp()
                              THEN greatest(x.until - clock_timestamp(), interval '0')
                              ELSE interval '0' END AS ends_at
-    FROM x JOIN notifications_outboxmessage o ON o.id = x.id AND o.fence = x.fence
-    JOIN notifications_notification n ON n.id = o.id
+    FROM x JOIN notifications_outboxmessage o ON o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
+    JOIN notifications_notification n ON n.id = ANY(ARRAY[o.id])
 ), owed AS (
   UPDATE notifications_outboxmessage o
      SET due_at = least(m.until, m.ends_at), expires_at = m.ends_at, leased_by = NULL, claims = 0
-    FROM mine m WHERE o.id = m.id
+    FROM mine m WHERE o.id = ANY(ARRAY[m.id])
 ), notification AS (
   UPDATE notifications_notification n
      SET status = 'scheduled', reason = '{REASON}', scheduled_at = m.until, expires_at = m.ends_at
-    FROM mine m WHERE n.id = m.id AND n.status IN ('accepted', 'scheduled')
+    FROM mine m WHERE n.id = ANY(ARRAY[m.id]) AND n.status IN ('accepted', 'scheduled')
   RETURNING n.id, n.tenant_id, n.mode
 )
 INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
@@ -167,8 +168,8 @@ PARK = f"""{_ROWS}, lane AS (
      SET paused_at = now(), reason = x.reason,
          resume_at = now() + make_interval(secs => x.wait)
     FROM (SELECT lane_id, min(reason) AS reason, max(wait) AS wait FROM x GROUP BY lane_id) x
-   WHERE l.id = x.lane_id AND l.paused_at IS NULL
+   WHERE l.id = ANY(ARRAY[x.lane_id]) AND l.paused_at IS NULL
 )
 UPDATE notifications_outboxmessage o SET due_at = clock_timestamp(), leased_by = NULL, claims = 0
-  FROM x WHERE o.id = x.id AND o.fence = x.fence
+  FROM x WHERE o.id = ANY(ARRAY[x.id]) AND o.fence = x.fence
 """

@@ -21,13 +21,13 @@ from celery.signals import (
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
-from django.db.backends.signals import connection_created
 from kombu.exceptions import KombuError
 
 from delivery import reconcile as reconciling
 from delivery.apply import BATCH, apply
 from delivery.aside import Aside
 from delivery.deliver import Delivery
+from delivery.plans import go_by_keys
 from delivery.relay import relay as look
 from delivery.shelves import drivers
 from delivery.wake import Listener, wake
@@ -213,26 +213,10 @@ def _stop(**_: Any) -> None:
     _stopping.set()
 
 
-_PLANS = """
-SELECT set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
-       set_config('enable_mergejoin', 'off', false)
-"""
-
-
-def _plan_by_index(connection: Any, **_: Any) -> None:
-    """Every statement of the engine goes by keys.
-
-    Its prepared plans live on; one made while a table was small would read all of it when it is
-    large.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_PLANS)
-
-
 @worker_process_init.connect
 def _begin_child(**_: Any) -> None:
     connections.close_all()
-    connection_created.connect(_plan_by_index)
+    go_by_keys()
     if _watched.is_relay:  # which has no children: it delivers nothing, so nothing delays it
         return
     telemetry.start("worker")
@@ -254,7 +238,7 @@ def _end_child(**_: Any) -> None:
 def _begin(sender: Any = None, **_: Any) -> None:
     if sender is not None and "relay" in str(getattr(sender, "hostname", "")):
         _watched.is_relay = True
-        connection_created.connect(_plan_by_index)
+        go_by_keys()
         telemetry.start("relay")
         Watchdog(sweep, lambda: _watched.at).start()
     else:

@@ -50,8 +50,8 @@ SELECT d.id, e.id, e.notification_id, e.mode, e.type, e.data::text, e.created_at
        n.id, n.channel, n.recipient, n.category, n.metadata::text, n.traceparent,
        w.id, w.tenant_id, w.url, w.sealed, w.rate_limit, w.asymmetric, w.disabled_at
   FROM notifications_webhookdelivery d
-  JOIN notifications_event e ON e.id = d.event_id
-  LEFT JOIN notifications_notification n ON n.id = e.notification_id
+  JOIN notifications_event e ON e.id = ANY(ARRAY[d.event_id])
+  LEFT JOIN notifications_notification n ON n.id = ANY(ARRAY[e.notification_id])
   JOIN notifications_webhookendpoint w ON w.id = d.endpoint_id
  WHERE d.id = ANY(%s)
 """

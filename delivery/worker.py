@@ -34,7 +34,7 @@ WITH left_behind AS MATERIALIZED (
 ), abandoned AS (
   UPDATE notifications_attempt a SET outcome = 'abandoned', finished_at = clock_timestamp()
     FROM left_behind l
-   WHERE a.subject_id = l.id AND a.fence = l.fence AND a.outcome = 'started'
+   WHERE a.subject_id = ANY(ARRAY[l.id]) AND a.fence = l.fence AND a.outcome = 'started'
   RETURNING a.subject_id
 )
 UPDATE notifications_outboxmessage o
@@ -42,7 +42,7 @@ UPDATE notifications_outboxmessage o
        due_at = CASE WHEN o.id IN (SELECT subject_id FROM abandoned)
                      THEN least(clock_timestamp() + make_interval(secs => %(wait)s), o.expires_at)
                      ELSE clock_timestamp() END
-  FROM left_behind l WHERE o.id = l.id
+  FROM left_behind l WHERE o.id = ANY(ARRAY[l.id])
 """
 
 

@@ -30,7 +30,9 @@ MAY_HAVE_LEFT = ("started", "unknown", "abandoned")
 """Outcomes of attempts after which nothing can be stopped any more."""
 
 _LOCK = """
-SELECT id, tenant_id, ordering_key FROM notifications_outboxmessage WHERE id = ANY(%s) ORDER BY id FOR UPDATE
+SELECT o.id, o.tenant_id, o.ordering_key
+  FROM unnest(%s::uuid[]) x(id) JOIN notifications_outboxmessage o ON o.id = ANY(ARRAY[x.id])
+ ORDER BY x.id FOR UPDATE OF o
 """
 
 _STOP = """
@@ -43,10 +45,10 @@ WITH x AS MATERIALIZED (
 ), stopped AS (
   UPDATE notifications_notification n
      SET status = %(status)s, reason = x.reason, settled_at = clock_timestamp()
-    FROM x WHERE n.id = x.id AND n.status = ANY(%(owed)s)
+    FROM x WHERE n.id = ANY(ARRAY[x.id]) AND n.status = ANY(%(owed)s)
   RETURNING n.id, n.tenant_id, n.mode, n.channel
 ), owed AS (
-  DELETE FROM notifications_outboxmessage o USING stopped s WHERE o.id = s.id
+  DELETE FROM notifications_outboxmessage o USING stopped s WHERE o.id = ANY(ARRAY[s.id])
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
   SELECT x.event_id, s.tenant_id, s.id, s.mode, 'notification.' || %(status)s::text,

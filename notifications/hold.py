@@ -21,20 +21,21 @@ DECIDED_MOST = 1_000
 
 _LOCK = """
 SELECT o.id, o.tenant_id, o.ordering_key
-  FROM notifications_outboxmessage o JOIN notifications_notification n ON n.id = o.id
- WHERE o.id = ANY(%s) AND n.status = 'held' ORDER BY o.id FOR UPDATE OF o
+  FROM unnest(%s::uuid[]) x(id) JOIN notifications_outboxmessage o ON o.id = ANY(ARRAY[x.id])
+  JOIN notifications_notification n ON n.id = ANY(ARRAY[x.id])
+ WHERE n.status = 'held' ORDER BY x.id FOR UPDATE OF o
 """
 
 _RELEASE = """
 WITH x AS (SELECT * FROM unnest(%s::uuid[], %s::uuid[]) AS x(id, event_id)
 ), notification AS (
   UPDATE notifications_notification n SET status = 'accepted', reason = NULL
-    FROM x WHERE n.id = x.id AND n.status = 'held' AND n.expires_at > clock_timestamp()
+    FROM x WHERE n.id = ANY(ARRAY[x.id]) AND n.status = 'held' AND n.expires_at > clock_timestamp()
   RETURNING n.id, n.tenant_id, n.mode, n.channel
 ), owed AS (
   UPDATE notifications_outboxmessage o
      SET due_at = clock_timestamp(), released_fence = o.fence
-    FROM notification n WHERE o.id = n.id
+    FROM notification n WHERE o.id = ANY(ARRAY[n.id])
 ), event AS (
   INSERT INTO notifications_event (id, tenant_id, notification_id, mode, type, data)
   SELECT x.event_id, n.tenant_id, n.id, n.mode, 'notification.released', '{}'
@@ -48,10 +49,10 @@ WITH x AS (SELECT * FROM unnest(%s::uuid[], %s::uuid[]) AS x(id, event_id)
 ), notification AS (
   UPDATE notifications_notification n
      SET status = 'failed', reason = 'dropped', settled_at = clock_timestamp()
-    FROM x WHERE n.id = x.id AND n.status = 'held'
+    FROM x WHERE n.id = ANY(ARRAY[x.id]) AND n.status = 'held'
   RETURNING n.id, n.tenant_id, n.mode, n.channel
 ), owed AS (
-  DELETE FROM notifications_outboxmessage o USING notification n WHERE o.id = n.id
+  DELETE FROM notifications_outboxmessage o USING notification n WHERE o.id = ANY(ARRAY[n.id])
 ), letter AS (
   INSERT INTO notifications_deadletter (id, tenant_id, notification_id, reason, detail)
   SELECT gen_random_uuid(), n.tenant_id, n.id, 'dropped', '' FROM notification n
@@ -95,7 +96,7 @@ def _decide(
 ) -> list[tuple[UUID, str]]:
     with transaction.atomic(), connection.cursor() as cursor:
         # The next statement sees what was committed while this one waited.
-        cursor.execute(_LOCK, [list(found)])
+        cursor.execute(_LOCK, [list(set(found))])
         rows = cursor.fetchall()
         turns = {(tenant_id, key) for _, tenant_id, key in rows if ends and key is not None}
         ordering.lock(turns)

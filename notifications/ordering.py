@@ -25,8 +25,8 @@ UPDATE notifications_outboxmessage o
  CROSS JOIN LATERAL (
    SELECT b.id FROM notifications_outboxmessage b
     WHERE b.tenant_id = x.tenant_id AND b.ordering_key = x.ordering_key ORDER BY b.seq LIMIT 1) b
-  LEFT JOIN notifications_notification n ON n.id = b.id
- WHERE o.id = b.id AND o.fence = 0 AND o.leased_by IS NULL AND o.due_at = o.expires_at
+  LEFT JOIN notifications_notification n ON n.id = ANY(ARRAY[b.id])
+ WHERE o.id = ANY(ARRAY[b.id]) AND o.fence = 0 AND o.leased_by IS NULL AND o.due_at = o.expires_at
 """
 
 _FORGOTTEN = """

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 
 from delivery.claim import leased
 from delivery.deliver import deliver_claim
+from delivery.plans import go_by_keys
 
 MEMORY_OCTETS = 1024 * 1024 * 1024
 CPU_SECONDS = 60
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         """Deliver, or do nothing when the claim is not held any more."""
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_OCTETS, MEMORY_OCTETS))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        go_by_keys()
         taken_at = time.monotonic()
         if claim := leased(options["id"], options["fence"], taken_at):
             deliver_claim(claim)

@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection
 from delivery import reconcile
 from delivery.apply import apply
 from delivery.deliver import Delivery
+from delivery.plans import go_by_keys
 from delivery.relay import relay
 from hiram import telemetry
 from notifications.retention import Sweeper
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         telemetry.start("relay")
+        go_by_keys()
         delivery = Delivery(settings.SLOTS)
         sweeper, upkept = Sweeper(), 0.0
         while not stop.is_set():
