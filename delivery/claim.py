@@ -25,6 +25,9 @@ LANES_SCANNED = 2_000
 LANES_TAKEN = 64
 """Lanes of one class that one claim takes rows from."""
 
+LANE_LEAST = 4
+"""Calls that each process may have open for a lane, however busy it is."""
+
 SUSPECT_CLAIMS = 3
 """Claims in a row, this one included, of which none before had an outcome: two is one crash."""
 
@@ -57,8 +60,8 @@ restore fence is up."""
 _CLAIM = f"""
 WITH {HEADS}, active AS MATERIALIZED (
   SELECT * FROM (
-    SELECT l.id, l.tenant_id, l.rank, l.weight,
-           coalesce(l.max_in_flight, %(cap)s) AS cap, random() AS dice,
+    SELECT l.id, l.tenant_id, l.rank, l.weight, l.max_in_flight AS cap, random() AS dice,
+           CASE WHEN l.rank = 0 THEN %(free)s ELSE %(free_for_rest)s END AS free,
            row_number() OVER (PARTITION BY l.rank ORDER BY random()) AS chance
       FROM heads h CROSS JOIN LATERAL (
         SELECT * FROM notifications_lane WHERE id = h.lane_id OFFSET 0) l
@@ -70,11 +73,14 @@ WITH {HEADS}, active AS MATERIALIZED (
       SELECT FROM notifications_outboxmessage o
        WHERE o.rank = a.rank AND o.lane_id = a.id AND o.due_at <= now()
        LIMIT (
-         SELECT greatest(0, least(
-                  %(free)s, a.cap - count(*), ceil(a.cap / %(processes)s::float)
-                                              - count(*) FILTER (WHERE b.leased_by = %(worker)s)))
-           FROM notifications_outboxmessage b
-          WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now())) w) AS rows
+         SELECT greatest(0, least(a.free, CASE
+                  WHEN a.cap IS NULL THEN greatest(%(least)s - mine, ceil((a.free - mine) / 2.0))
+                  ELSE least(a.cap - flying, ceil(a.cap / %(processes)s::float) - mine) END))
+           FROM (SELECT count(*) AS flying,
+                        count(*) FILTER (WHERE b.leased_by = %(worker)s) AS mine
+                   FROM notifications_outboxmessage b
+                  WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now()) f
+       )) w) AS rows
     FROM active a
 ), turns AS (
   SELECT w.id, w.rank, w.dice,
@@ -158,8 +164,10 @@ class Claim:
 def claim(free: int, *, reserved: int = 0) -> list[Claim]:
     """Lease up to `free` due rows, leaving `reserved` of the slots to the class high.
 
-    Of a lane's rows in flight this process takes no more than its share, so that the other
-    processes work too when all that is due is in one lane.
+    A lane may have as many in flight in this process as slots stay free beside it, so that one
+    slow provider leaves half of them to others, two leave a third (Choudhury and Hahne, "Dynamic
+    queue length thresholds for shared-memory packet switches", 1998). Of a lane with a limit of
+    its own this process takes its share, so that the other processes work too.
     """
     before = time.monotonic()
     with connection.cursor() as cursor:
@@ -169,7 +177,7 @@ def claim(free: int, *, reserved: int = 0) -> list[Claim]:
                 "pivot": uuid4(),
                 "scanned": LANES_SCANNED,
                 "lanes": LANES_TAKEN,
-                "cap": lane_cap(),
+                "least": LANE_LEAST,
                 "processes": settings.WORKER_PROCESSES,
                 "free": free,
                 "free_for_rest": max(0, free - reserved),
@@ -187,11 +195,6 @@ def leased(row_id: UUID, fence: int, taken_at: float) -> Claim | None:
         cursor.execute(_LEASED, [row_id, fence])
         row = cursor.fetchone()
     return Claim(taken_at, *row) if row else None
-
-
-def lane_cap() -> int:
-    """How many rows of one lane may be in flight: a quarter of all slots, four at least."""
-    return int(max(4, settings.SLOTS * settings.WORKER_PROCESSES // 4))
 
 
 def begin(rows: Sequence[dict[str, Any]]) -> dict[UUID, int]:

@@ -302,11 +302,13 @@ def test_a_tenant_with_many_lanes_gets_one_tenants_share(transactional_db):
 
 def test_within_a_tenant_high_goes_first(tenant):
     post(tenant, *[email(priority="bulk")] * 5, *[email(priority="high")] * 5, *[email()] * 5)
+    Lane.objects.update(max_in_flight=1_000)
     assert [c.rank for c in sorted(claim(7), key=lambda c: c.rank)] == [0] * 5 + [1] * 2
 
 
 def test_slots_are_kept_for_high(tenant):
     post(tenant, *[email(priority="bulk")] * 20)
+    Lane.objects.update(max_in_flight=1_000)
     assert len(claim(8, reserved=3)) == 5
     assert claim(3, reserved=3) == []
     post(tenant, email(priority="high"))
@@ -321,6 +323,58 @@ def test_one_free_slot_serves_every_tenant_in_time(transactional_db):
     served = Counter(c.tenant_id for _ in range(100) for c in claim(1))
     assert sum(served.values()) == 100
     assert min(served[t.pk] for t in tenants) >= 8
+
+
+def test_a_lane_leaves_as_many_slots_as_it_takes(transactional_db):
+    first, second, third = (TenantFactory.create() for _ in range(3))
+    slots, taken = 60, 0
+
+    def refilled() -> Counter[UUID]:
+        nonlocal taken
+        while found := shares(slots - taken):
+            taken += sum(found.values())
+        return Counter(
+            OutboxMessage.objects.filter(leased_by=worker.name()).values_list("tenant", flat=True)
+        )
+
+    post(first, *[email()] * 100)
+    assert refilled() == {first.pk: 30}
+    post(second, *[email()] * 100)
+    assert refilled() == {first.pk: 30, second.pk: 15}
+    post(third, *[email()] * 100)
+    assert refilled() == {first.pk: 30, second.pk: 15, third.pk: 8}
+
+
+def test_the_slots_that_are_kept_for_high_are_not_free_for_others(tenant):
+    post(tenant, *[email()] * 100)
+    assert len(claim(60, reserved=20)) == 20
+    assert claim(40, reserved=20) == []
+    post(tenant, *[email(priority="high")] * 100)
+    assert len(claim(40, reserved=20)) == 20
+
+
+def test_a_lane_that_has_more_than_its_part_by_now_gets_no_more(transactional_db):
+    greedy, late = TenantFactory.create(), TenantFactory.create()
+    post(greedy, *[email()] * 100)
+    assert len(claim(20)) == 10
+    post(late, *[email()] * 100)
+    assert shares(10) == {late.pk: 5}
+    settled = OutboxMessage.objects.filter(tenant=greedy, leased_by__isnull=False)[:2]
+    OutboxMessage.objects.filter(pk__in=[row.pk for row in settled]).delete()
+    assert shares(7) == {late.pk: 1}
+
+
+def test_four_calls_of_a_lane_may_be_open_however_few_slots_are_free(tenant):
+    post(tenant, *[email()] * 20)
+    assert len(claim(4)) == 4
+    assert claim(4) == []
+
+
+def test_the_slots_of_another_process_are_its_own(tenant, monkeypatch):
+    post(tenant, *[email()] * 100)
+    assert len(claim(20)) == 10
+    monkeypatch.setattr(worker, "name", lambda: "another")
+    assert len(claim(20)) == 10
 
 
 def test_no_lane_has_more_in_flight_than_it_may(tenant, settings):

@@ -11,7 +11,7 @@ from delivery import poison
 from delivery.audit import audit
 from delivery.claim import SUSPECT_CLAIMS, Claim, claim
 from delivery.deliver import Delivery
-from notifications.models import OutboxMessage
+from notifications.models import Lane, OutboxMessage
 from tests.factories import email, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_who_has_no_place_waits_and_stays_a_suspect(tenant, provider):
     post(tenant, *[email() for _ in range(5)])
+    Lane.objects.update(max_in_flight=1_000)
     OutboxMessage.objects.update(claims=SUSPECT_CLAIMS)
     sound, suspects = poison.sort(claim(8), 2)
     assert (len(sound), len(suspects)) == (0, 2)
