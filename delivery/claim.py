@@ -75,8 +75,8 @@ WITH {HEADS}, active AS MATERIALIZED (
        LIMIT (
          SELECT greatest(0, least(a.free, CASE
                   WHEN a.cap IS NULL THEN greatest(%(least)s - mine, ceil((a.free - mine) / 2.0))
-                  ELSE least(a.cap - flying, ceil(a.cap / %(processes)s::float) - mine) END))
-           FROM (SELECT count(*) AS flying,
+                  ELSE least(a.cap - in_flight, ceil(a.cap / %(processes)s::float) - mine) END))
+           FROM (SELECT count(*) AS in_flight,
                         count(*) FILTER (WHERE b.leased_by = %(worker)s) AS mine
                    FROM notifications_outboxmessage b
                   WHERE b.lane_id = a.id AND b.leased_by IS NOT NULL AND b.due_at > now()) f
