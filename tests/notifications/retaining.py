@@ -14,7 +14,7 @@ from delivery.driver import Failed, Fault, Sent
 from delivery.settle import settle
 from delivery.verdict import Result
 from delivery.work import Work
-from notifications.models import Notification
+from notifications.models import Lane, Notification
 from notifications.retention import Sweeper
 from tenants.decisions import PolicyChange, decide
 from tenants.models import Tenant
@@ -40,6 +40,7 @@ def keep(tenant: Tenant, seconds: int | None, category: str = "transactional") -
 
 def begun(count: int = 1) -> list[Work]:
     """Claim as many rows and put their attempts on record."""
+    Lane.objects.update(max_in_flight=1_000)
     works = [work for work in compose(claim(count)) if isinstance(work, Work)]
     begin([work.attempt() for work in works])
     return works

@@ -17,7 +17,7 @@ from delivery.settle import settle
 from delivery.verdict import Result
 from delivery.work import Work
 from hiram.lib import ids, rfc3339
-from notifications.models import Attempt, DeadLetter, Event, Notification, OutboxMessage
+from notifications.models import Attempt, DeadLetter, Event, Lane, Notification, OutboxMessage
 from notifications.replay import replay
 from tenants.models import Tenant
 from tests.factories import ProviderFactory, TenantFactory, email, post, shown
@@ -38,6 +38,7 @@ def tenant() -> Tenant:
 
 def call(*answers: Any) -> list[Result]:
     """Claim and begin as many rows; the results that say these answers, not settled yet."""
+    Lane.objects.update(max_in_flight=1_000)
     works = [work for work in compose(claim(len(answers))) if isinstance(work, Work)]
     begin([work.attempt() for work in works])
     return [Result(work, said, 0.01) for work, said in zip(works, answers, strict=True)]
